@@ -91,13 +91,13 @@ class Place:
 
 def encode(name: str) -> str:
     """Return the path segment that stands for name."""
-    return quote(name, safe="")
+    return quote(name, safe="").replace("~", "%7E")
 
 
 def decode(segment: str) -> str:
     """Return the name that segment stands for; ValueError if it is not how `encode` writes a name."""
     name = unquote(segment, errors="strict")
-    if quote(name, safe="") != segment:
+    if encode(name) != segment:
         raise ValueError(f"{segment!r} is not the canonical encoding of a name")
     return name
 
