@@ -1,0 +1,51 @@
+"""Documents against their JSON Schemas. The only module that knows jsonschema; reading never needs it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from .. import resources
+from .errors import Finding
+from .manifest import Document, supported
+
+KINDS = ("registry", "model", "version", "annotations", "alias", "stage", "label", "tombstone")
+
+
+def problems(kind: str, document: Document, path: str) -> Iterator[Finding]:
+    """Yield every way document fails the schema of its kind, at its place in the file.
+
+    `path` is the file's, for the findings.
+    """
+    if not supported(document.value):
+        yield Finding(
+            path,
+            "schema_is_known",
+            f"schema version {document.value['schema']!r} is newer than this muster",
+            *document.place(["schema"]),
+            fix="upgrade muster-registry",
+        )
+        return
+    for error in sorted(_validator(kind).iter_errors(document.value), key=lambda e: [str(p) for p in e.path]):
+        line, column = document.place(error.absolute_path)
+        yield Finding(path, "schema_matches", _sentence(error), line, column)
+
+
+@lru_cache(maxsize=None)
+def _validator(kind: str) -> Any:
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(json.loads(resources.schema(kind)))
+
+
+def _sentence(error: Any) -> str:
+    """jsonschema's message, without echoing a whole document, and with the place in front of it."""
+    where = error.json_path.removeprefix("$").removeprefix(".")
+    message = error.message
+    if len(message) > 200:
+        shown = json.dumps(error.instance, ensure_ascii=False, default=str)[:60]
+        message = f"{shown}... does not satisfy {error.validator}: {json.dumps(error.validator_value)[:80]}"
+    message = message.replace(r"(?![\s\S])", "")
+    return f"{where}: {message}" if where else message
