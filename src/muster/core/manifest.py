@@ -98,6 +98,7 @@ class _Reader:
             raise self._wrong(None, f"{len(self._data)} bytes are more than the {MAX_BYTES} a file may have")
         loader = _Loader(b"")
         try:
+            self._data.decode("utf-8")  # PyYAML would take UTF-16 too
             loader = _Loader(self._data)
             return self._document(loader)
         except yaml.YAMLError as error:

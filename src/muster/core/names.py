@@ -133,6 +133,14 @@ def path(kind: Kind, model: str, name: str | int = "") -> str:
     return path_of(Place(kind, model, str(name)))
 
 
+def number_in(kind: Kind, file_name: str) -> int | None:
+    """Return the version number in a file name of this kind, such as 3 in `3.dvc`; None for another kind's file."""
+    stem, _, suffix = file_name.partition(".")
+    if stem.isascii() and stem.isdigit() and _PATTERNS[kind].endswith("/{}." + suffix) and stem[0] != "0":
+        return int(stem)
+    return None
+
+
 def model_directory(model: str) -> str:
     """Return the directory that holds everything about model."""
     return f"{MODELS}/{encode(model)}"

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+from . import manifest, names
+from .errors import Invalid, NotFound
+from .models import Annotations, Manifest, ModelVersion, RegisteredModel
 
 
 class Tree(Mapping[str, bytes]):
@@ -60,6 +65,240 @@ class Snapshot:
 
     def __contains__(self, path: str) -> bool:
         return path in self.files
+
+    def document(self, path: str) -> Any:
+        """Return the parsed file at path; NotFound if there is none, Invalid if it is not strict YAML."""
+        try:
+            data = self.files[path]
+        except KeyError:
+            raise NotFound(f"{path} does not exist in {self.name}") from None
+        return manifest.parse(data, path)
+
+    @property
+    def name(self) -> str:
+        """What to call this state in a message."""
+        return f"commit {self.commit[:12]}" if self.commit else "this state of the registry"
+
+    def models(self) -> tuple[str, ...]:
+        """Return the name of every registered model, sorted."""
+        found = []
+        for segment in self.children(names.MODELS):
+            try:
+                name = names.decode(segment)
+            except ValueError:
+                continue
+            if self.has_model(name):
+                found.append(name)
+        return tuple(sorted(found))
+
+    def has_model(self, name: str) -> bool:
+        """Tell whether a model of that name is registered: it has a model.yaml that is no renamed model's trace."""
+        data = self.files.get(names.path("model", name))
+        return data is not None and b"renamed_to:" not in data
+
+    def model(self, name: str) -> RegisteredModel:
+        """Return one registered model; NotFound with the nearest names if there is none."""
+        card = self.model_document(name)
+        return RegisteredModel(
+            name,
+            description=card.get("description", ""),
+            owners=tuple(card.get("owners", ())),
+            tags=card.get("tags", {}),
+            versions=self.versions(name),
+            deleted=self._numbers("tombstone", name),
+            aliases={alias: self.alias(name, alias) for alias in self.pointers("alias", name)},
+            stages={stage: self.stage(name, stage) for stage in self.pointers("stage", name)},
+            formerly=tuple(card.get("formerly", ())),
+        )
+
+    def model_document(self, name: str) -> dict[str, Any]:
+        """Return a model's model.yaml; NotFound says what it is called now, or which names are near."""
+        path = names.path("model", name)
+        if path not in self.files:
+            raise NotFound(f"no model {name!r} in {self.name}", did_you_mean(name, self.models()))
+        card = self.document(path)
+        if not isinstance(card, dict):
+            raise manifest.not_readable(path, card, "a model file", "it holds no mapping")
+        if "renamed_to" in card:
+            raise NotFound(f"model {name!r} was renamed", f"it is called {card['renamed_to']!r} now")
+        return card
+
+    def versions(self, model: str) -> tuple[int, ...]:
+        """Return the version numbers of model, ascending."""
+        return self._numbers("version", model)
+
+    def numbers_taken(self, model: str) -> tuple[int, ...]:
+        """Return every number model ever used, deleted ones too, ascending."""
+        return tuple(sorted({*self._numbers("version", model), *self._numbers("tombstone", model)}))
+
+    def pointers(self, kind: names.Kind, model: str) -> tuple[str, ...]:
+        """Return the names of model's aliases, stages or labels, sorted."""
+        return tuple(place.name for place in self._places(kind, model))
+
+    def alias(self, model: str, alias: str) -> int:
+        """Return the version alias names."""
+        return self._pointer("alias", model, alias)
+
+    def label(self, model: str, label: str) -> int:
+        """Return the version that has label."""
+        return self._pointer("label", model, label)
+
+    def stage(self, model: str, stage: str) -> tuple[int, ...]:
+        """Return the versions in stage, ascending; empty when none ever was."""
+        path = names.path("stage", model, stage)
+        if path not in self.files:
+            return ()
+        document = self.document(path)
+        try:
+            return tuple(sorted(int(n) for n in document["versions"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise manifest.not_readable(path, document, "a stage file", error) from error
+
+    def stage_of(self, model: str, version: int) -> str | None:
+        """Return the stage version is in."""
+        stages = (stage for stage in self.pointers("stage", model) if version in self.stage(model, stage))
+        return next(stages, None)
+
+    def aliases_of(self, model: str, version: int) -> tuple[str, ...]:
+        """Return the aliases that name version, sorted."""
+        return tuple(a for a in self.pointers("alias", model) if self.alias(model, a) == version)
+
+    def manifest(self, model: str, version: int) -> Manifest:
+        """Return what was registered as version; NotFound says whether it was deleted, and why."""
+        path = names.path("version", model, version)
+        if path not in self.files:
+            raise self._no_version(model, version)
+        return manifest.manifest_from(self.document(path), path)
+
+    def annotations(self, model: str, version: int) -> Annotations:
+        """Return what is said about version now."""
+        path = names.path("annotations", model, version)
+        return manifest.annotations_from(self.document(path), path) if path in self.files else Annotations()
+
+    def version(self, model: str, version: int) -> ModelVersion:
+        """Return one version with what is said about it and what points at it."""
+        return ModelVersion(
+            self.manifest(model, version),
+            self.annotations(model, version),
+            self.stage_of(model, version),
+            self.aliases_of(model, version),
+            self.commit,
+        )
+
+    def resolve(self, reference: str | names.Reference) -> tuple[str, int]:
+        """Return the model and version number that reference names.
+
+        A stage that holds several versions resolves to the highest number, as in MLflow; `latest` is the highest number
+        that is not yanked.
+        """
+        at = parse_reference(reference)
+        match at.kind:
+            case "version":
+                if names.path("version", at.model, at.value) not in self.files:
+                    raise self._no_version(at.model, int(at.value))
+                return at.model, int(at.value)
+            case "alias":
+                if names.path("alias", at.model, at.value) not in self.files:
+                    known = self.pointers("alias", at.model)
+                    self.model_document(at.model)
+                    raise NotFound(f"model {at.model!r} has no alias {at.value!r}", did_you_mean(at.value, known))
+                return at.model, self.alias(at.model, at.value)
+            case "latest":
+                return at.model, self._latest(at.model)
+            case "name":
+                return at.model, self._stage_or_label(at.model, at.value)
+            case _:
+                self.model_document(at.model)
+                raise NotFound(f"{at} names a model, not a version", f"add a version or an alias: {at}/latest")
+
+    def get(self, reference: str | names.Reference) -> ModelVersion:
+        """Return the version reference names."""
+        return self.version(*self.resolve(reference))
+
+    def _latest(self, model: str) -> int:
+        for number in reversed(self.versions(model)):
+            if self.annotations(model, number).yanked is None:
+                return number
+        self.model_document(model)
+        raise NotFound(f"model {model!r} has no version that is not yanked or deleted")
+
+    def _stage_or_label(self, model: str, name: str) -> int:
+        stages = self.pointers("stage", model)
+        stage = next((s for s in stages if s.casefold() == name.casefold()), None)
+        if stage is not None and (held := self.stage(model, stage)):
+            return held[-1]
+        if names.path("label", model, name) in self.files:
+            return self.label(model, name)
+        self.model_document(model)
+        known = {*stages, *self.pointers("label", model), *self.declared_stages()}
+        if name.casefold() in {k.casefold() for k in self.declared_stages()}:
+            raise NotFound(f"no version of model {model!r} is in stage {name!r}")
+        raise NotFound(f"model {model!r} has no stage or label {name!r}", did_you_mean(name, known))
+
+    def declared_stages(self) -> tuple[str, ...]:
+        """Return the stages registry.yaml declares, in its order."""
+        if names.REGISTRY not in self.files:
+            return ()
+        document = self.document(names.REGISTRY)
+        stages = document.get("stages") if isinstance(document, dict) else None
+        return tuple(stages) if isinstance(stages, dict) else ()
+
+    def _pointer(self, kind: names.Kind, model: str, name: str) -> int:
+        path = names.path(kind, model, name)
+        document = self.document(path)
+        try:
+            return int(document["version"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise manifest.not_readable(path, document, f"{kind} file", error) from error
+
+    def _places(self, kind: names.Kind, model: str) -> Iterator[names.Place]:
+        directory = names.directory(kind, model)
+        for name in self.children(directory):
+            place = names.locate(f"{directory}/{name}")
+            if place is not None and place.kind == kind:
+                yield place
+
+    def _numbers(self, kind: names.Kind, model: str) -> tuple[int, ...]:
+        inside = self.children(names.directory(kind, model))
+        return tuple(sorted(n for name in inside if (n := names.number_in(kind, name)) is not None))
+
+    def _no_version(self, model: str, version: int) -> NotFound:
+        tombstone = names.path("tombstone", model, version)
+        if tombstone in self.files:
+            grave = self.document(tombstone)
+            return NotFound(f"{model}/{version} was deleted by {grave['by']} at {grave['at']}: {grave['reason']}")
+        self.model_document(model)
+        there = self.versions(model)
+        hint = f"its versions: {_some(there)}" if there else "it has no version yet"
+        return NotFound(f"model {model!r} has no version {version}", hint)
+
+
+def parse_reference(reference: str | names.Reference) -> names.Reference:
+    """Read a reference; Invalid if it is none."""
+    if isinstance(reference, names.Reference):
+        return reference
+    try:
+        return names.parse_reference(reference)
+    except ValueError as error:
+        hint = "write it as bikes/3, bikes@champion, bikes/production or bikes/latest"
+        raise Invalid(str(error), hint=hint) from error
+
+
+def did_you_mean(wanted: str, known: Iterable[str]) -> str:
+    """Return a hint that names what was probably meant, or what there is."""
+    import difflib
+
+    known = sorted(known)
+    folded = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(wanted.casefold(), folded, n=3, cutoff=0.6)
+    if near:
+        return f"did you mean {' or '.join(repr(folded[n]) for n in near)}?"
+    return f"there is: {', '.join(known[:10])}{', ...' if len(known) > 10 else ''}" if known else ""
+
+
+def _some(numbers: tuple[int, ...]) -> str:
+    shown = ", ".join(map(str, numbers[-10:]))
+    return f"..., {shown}" if len(numbers) > 10 else shown
 
 
 EMPTY = Snapshot(None, {})

@@ -1,0 +1,218 @@
+"""What a change means, in words.
+
+The log, a proposal's comment, notifications, pages and the index all speak through `events`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from . import names
+from .errors import MusterError
+from .snapshot import Change, Snapshot
+
+EventKind = Literal[
+    "stage_changed",
+    "alias_set",
+    "alias_removed",
+    "version_registered",
+    "version_deleted",
+    "version_yanked",
+    "version_unyanked",
+    "version_annotated",
+    "version_changed",
+    "model_created",
+    "model_renamed",
+    "model_deleted",
+    "model_changed",
+    "registry_changed",
+    "file_changed",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened. `name` is the stage, alias, new name or path it happened to.
+
+    `gained` and `lost` are the versions that a stage or alias points at now and did not before, and the reverse.
+    """
+
+    kind: EventKind
+    text: str
+    model: str = ""
+    name: str = ""
+    gained: tuple[int, ...] = ()
+    lost: tuple[int, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def events(before: Snapshot, change: Change, after: Snapshot | None = None) -> list[Event]:
+    """Return what change does to before, the moves of pointers first.
+
+    `after` is the state with the change applied where the caller has it at hand. A file that cannot be read is a
+    "file_changed" event: telling what happened never fails.
+    """
+    after = after or before.apply(change)
+    found: list[Event] = []
+    for path in sorted(change.files):
+        try:
+            found += _of_path(before, after, path)
+        except (MusterError, KeyError, TypeError, AttributeError, ValueError):
+            found.append(Event("file_changed", f"{path} changed, and cannot be read", name=path))
+    found = _without_renamed(found)
+    return sorted(found, key=lambda e: (_WEIGHT.get(e.kind, 9), e.model, _LAST.get(e.name.casefold(), 0)))
+
+
+def summary(found: list[Event]) -> str:
+    """Return one line that says the most of found: the subject of a commit."""
+    parts: dict[str, list[str]] = {}
+    for event in found:
+        parts.setdefault(event.model, []).append(event.text.removeprefix(f"{event.model}: "))
+    lines = [f"{model}: {', '.join(texts)}" if model else ", ".join(texts) for model, texts in parts.items()]
+    shown = "; ".join(lines[:3])
+    more = f"; and {len(lines) - 3} more" if len(lines) > 3 else ""
+    return shown[: 200 - len(more)] + more
+
+
+_WEIGHT: dict[str, int] = {
+    "version_registered": 0,
+    "stage_changed": 1,
+    "alias_set": 2,
+    "alias_removed": 2,
+    "model_renamed": 3,
+    "model_deleted": 3,
+    "version_deleted": 4,
+    "version_yanked": 4,
+}
+_LAST = {"staging": 1, "archived": 2}
+
+
+def _of_path(before: Snapshot, after: Snapshot, path: str) -> Iterator[Event]:
+    place = names.locate(path)
+    if place is None:
+        yield Event("file_changed", f"{path} {_done(before, after, path)}", name=path)
+    elif teller := _TELLERS.get(place.kind):
+        yield from teller(before, after, place)
+
+
+def _done(before: Snapshot, after: Snapshot, path: str) -> str:
+    return "removed" if path not in after else "changed" if path in before else "added"
+
+
+def _stage(before: Snapshot, after: Snapshot, place: names.Place) -> Iterator[Event]:
+    old, new = before.stage(place.model, place.name), after.stage(place.model, place.name)
+    gained, lost = tuple(n for n in new if n not in old), tuple(n for n in old if n not in new)
+    if not gained and not lost:
+        return
+    if len(old) <= 1 and len(new) <= 1:
+        move = f"{place.name} {_one(old)} -> {_one(new)}"
+    else:
+        moves = [f"+{n}" for n in gained] + [f"-{n}" for n in lost]
+        move = f"{place.name} {' '.join(moves)}"
+    yield Event("stage_changed", f"{place.model}: {move}", place.model, place.name, gained, lost)
+
+
+def _alias(before: Snapshot, after: Snapshot, place: names.Place) -> Iterator[Event]:
+    path = names.path_of(place)
+    old = (before.alias(place.model, place.name),) if path in before else ()
+    new = (after.alias(place.model, place.name),) if path in after else ()
+    if old != new:
+        kind: EventKind = "alias_set" if new else "alias_removed"
+        text = f"{place.model}: @{place.name} {_one(old)} -> {_one(new)}"
+        yield Event(kind, text, place.model, place.name, new, old)
+
+
+def _version(before: Snapshot, after: Snapshot, place: names.Place) -> Iterator[Event]:
+    path, number = names.path_of(place), place.number
+    if path not in before:
+        label = after.document(path).get("label")
+        text = f"{place.model}: registered {number}" + (f" ({label})" if label else "")
+        yield Event("version_registered", text, place.model, place.name, (number,))
+    elif path in after:
+        yield Event("version_changed", f"{place.model}: manifest of {number} changed", place.model, place.name)
+    elif names.path("tombstone", place.model, number) not in after:
+        yield Event("version_deleted", f"{place.model}: {number} removed", place.model, place.name, (), (number,))
+
+
+def _tombstone(before: Snapshot, after: Snapshot, place: names.Place) -> Iterator[Event]:
+    path = names.path_of(place)
+    if path in after and path not in before:
+        reason = after.document(path)["reason"]
+        text = f"{place.model}: {place.name} deleted: {reason}"
+        yield Event("version_deleted", text, place.model, place.name, (), (place.number,), {"reason": reason})
+
+
+def _annotations(before: Snapshot, after: Snapshot, place: names.Place) -> Iterator[Event]:
+    path = names.path_of(place)
+    old, new = (s.document(path) if path in s else {} for s in (before, after))
+    who = f"{place.model}: {place.name}"
+    if "yanked" in new and "yanked" not in old:
+        reason = new["yanked"]["reason"]
+        yield Event("version_yanked", f"{who} yanked: {reason}", place.model, place.name, details={"reason": reason})
+    if "yanked" in old and "yanked" not in new and path in after:
+        yield Event("version_unyanked", f"{who} no longer yanked", place.model, place.name)
+    words = list(_changed_words(old, new)) if path in after else []
+    if words:
+        yield Event("version_annotated", f"{who} {', '.join(words)}", place.model, place.name)
+
+
+def _model(before: Snapshot, after: Snapshot, place: names.Place) -> Iterator[Event]:
+    path = names.path_of(place)
+    old, new = (s.document(path) if path in s else None for s in (before, after))
+    if new is None:
+        yield Event("model_deleted", f"{place.model}: deleted", place.model)
+    elif "renamed_to" in new and (old is None or "renamed_to" not in old):
+        to = new["renamed_to"]
+        yield Event("model_renamed", f"{place.model}: renamed to {to}", place.model, to)
+    elif old is None or "renamed_to" in old:
+        yield Event("model_created", f"{place.model}: created", place.model)
+    elif words := list(_changed_words(old, new)):
+        yield Event("model_changed", f"{place.model}: {', '.join(words)}", place.model)
+
+
+def _registry(before: Snapshot, after: Snapshot, place: names.Place) -> Iterator[Event]:
+    done = _done(before, after, names.REGISTRY)
+    yield Event("registry_changed", f"policy {done} ({names.REGISTRY})", name=names.REGISTRY)
+
+
+def _changed_words(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    before, after = old.get("tags", {}), new.get("tags", {})
+    yield from (f"{key}={after[key]}" for key in after if before.get(key) != after[key])
+    yield from (f"{key} removed" for key in before if key not in after)
+    for evaluation in new.get("evaluations", [])[len(old.get("evaluations", [])) :]:
+        yield f"{evaluation['name']} {'passed' if evaluation['passed'] else 'failed'}"
+    for field_name in ("description", "owners", "policy"):
+        if old.get(field_name) != new.get(field_name):
+            yield f"{field_name} changed"
+
+
+def _without_renamed(found: list[Event]) -> list[Event]:
+    """A rename moves every file of a model: say it once."""
+    renamed = {e.model for e in found if e.kind == "model_renamed"}
+    renamed |= {e.name for e in found if e.kind == "model_renamed"}
+    gone = {e.model for e in found if e.kind == "model_deleted"}
+    return [
+        e
+        for e in found
+        if not (e.model in renamed and e.kind != "model_renamed") and not (e.model in gone and e.kind != "model_deleted")
+    ]
+
+
+def _one(versions: tuple[int, ...]) -> str:
+    return str(versions[0]) if versions else "none"
+
+
+_TELLERS: dict[str, Callable[[Snapshot, Snapshot, names.Place], Iterator[Event]]] = {
+    "stage": _stage,
+    "alias": _alias,
+    "version": _version,
+    "tombstone": _tombstone,
+    "annotations": _annotations,
+    "model": _model,
+    "registry": _registry,
+}

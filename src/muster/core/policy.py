@@ -1,0 +1,336 @@
+"""What the registry demands before a pointer moves.
+
+Policy is data: `registry.yaml` says it for each stage and alias, a model's `model.yaml` may add to it. A model's gate
+is merged into the registry's by taking the stricter of each demand, so it can only tighten. Whoever judges a change
+reads the policy of the state *before* it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from . import names
+from .compare import signature_compatibility
+from .models import Annotations, Manifest, ModelVersion
+from .snapshot import Snapshot, did_you_mean
+from .errors import NotFound
+
+PointerKind = Literal["alias", "stage"]
+ARCHIVED = "archived"
+ANY_ALIAS = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """A stage or an alias of one model."""
+
+    kind: PointerKind
+    model: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.model}@{self.name}" if self.kind == "alias" else f"{self.model}/{self.name}"
+
+    @property
+    def path(self) -> str:
+        """The file it lives in."""
+        return names.path(self.kind, self.model, self.name)
+
+    def holders(self, snapshot: Snapshot) -> tuple[int, ...]:
+        """Return the versions it points at, ascending."""
+        if self.kind == "stage":
+            return snapshot.stage(self.model, self.name)
+        return (snapshot.alias(self.model, self.name),) if self.path in snapshot else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What no tree can say: the clock, and what history knows.
+
+    `held(pointer, version)` tells whether version held pointer at any earlier commit; `entered(pointer, version)` when
+    it last came into it, None if it is not there.
+    """
+
+    now: datetime | None = None
+    held: Callable[[Pointer, int], bool] | None = None
+    entered: Callable[[Pointer, int], datetime | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """Bounds on one metric; `max_drop` and `max_rise` are against the version it would replace.
+
+    Each allowance is a number, or a percentage of the other version's value such as "5%"; all of them hold.
+    """
+
+    min: float | None = None
+    max: float | None = None
+    max_drop: tuple[float | str, ...] = ()
+    max_rise: tuple[float | str, ...] = ()
+
+    def stricter(self, other: Bound) -> Bound:
+        """Return what satisfies both."""
+        return Bound(
+            _pick(max, self.min, other.min),
+            _pick(min, self.max, other.max),
+            (*self.max_drop, *other.max_drop),
+            (*self.max_rise, *other.max_rise),
+        )
+
+    def unmet(self, name: str, metrics: Mapping[str, float], incumbent: Manifest | None) -> Iterator[str]:
+        """Yield each bound that metrics break. A metric that is missing or not finite breaks them all."""
+        value = metrics.get(name)
+        if value is None or not math.isfinite(value):
+            yield f"metric {name} is required and is {'missing' if value is None else value}"
+            return
+        if self.min is not None and value < self.min:
+            yield f"{name} is {value:g}, at least {self.min:g} is required"
+        if self.max is not None and value > self.max:
+            yield f"{name} is {value:g}, at most {self.max:g} is allowed"
+        now = incumbent.metrics.get(name) if incumbent else None
+        if now is None or not math.isfinite(now):
+            return
+        for most in self.max_drop:
+            if now - value > _allowed(most, now):
+                yield f"{name} falls from {now:g} to {value:g}; a drop of at most {most} is allowed"
+        for most in self.max_rise:
+            if value - now > _allowed(most, now):
+                yield f"{name} rises from {now:g} to {value:g}; a rise of at most {most} is allowed"
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Everything demanded of a version before one pointer may move to it."""
+
+    exclusive: bool = False
+    review: bool = False
+    from_stages: tuple[str, ...] = ()
+    soak: timedelta = timedelta()
+    approvals: int = 0
+    signature: bool | Literal["compatible"] = False
+    formats: tuple[str, ...] = ()
+    model_card: bool = False
+    max_size: int | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, Bound] = field(default_factory=dict)
+    evaluations: tuple[str, ...] = ()
+    rollback_review: bool | None = None  # None: a rollback is a move like any other
+
+    @property
+    def needs_review(self) -> bool:
+        """Whether only a reviewed proposal may move it."""
+        return self.review or self.approvals > 0
+
+    def stricter(self, other: Gate) -> Gate:
+        """Return the gate that demands what either demands."""
+        metrics = {
+            name: self.metrics.get(name, Bound()).stricter(other.metrics.get(name, Bound()))
+            for name in {**self.metrics, **other.metrics}
+        }
+        rollback = (self.rollback_review, other.rollback_review)
+        return Gate(
+            exclusive=self.exclusive or other.exclusive,
+            review=self.review or other.review,
+            from_stages=_common(self.from_stages, other.from_stages),
+            soak=max(self.soak, other.soak),
+            approvals=max(self.approvals, other.approvals),
+            signature=max(self.signature, other.signature, key=[False, True, "compatible"].index),
+            formats=_common(self.formats, other.formats),
+            model_card=self.model_card or other.model_card,
+            max_size=_pick(min, self.max_size, other.max_size),
+            tags={**other.tags, **self.tags},
+            metrics=metrics,
+            evaluations=tuple(dict.fromkeys(self.evaluations + other.evaluations)),
+            rollback_review=None if self.rollback_review is None else any(r for r in rollback if r),
+        )
+
+    def unmet(
+        self,
+        version: ModelVersion,
+        stage_now: str | None,
+        incumbent: Manifest | None,
+        entered: datetime | None,
+        now: datetime | None,
+    ) -> Iterator[str]:
+        """Yield each demand that version does not meet.
+
+        `stage_now` is the stage it is in before the move and `entered` when it came there; `incumbent` is the version
+        it would replace; `now` the moment of judging.
+        """
+        if self.from_stages and (stage_now or "none").casefold() not in {s.casefold() for s in self.from_stages}:
+            yield f"it must be in {' or '.join(self.from_stages)} first, and is in {stage_now or 'no stage'}"
+        if self.soak and (entered is None or now is None or now - entered < self.soak):
+            spent = f"has been there since {entered:%Y-%m-%d %H:%M} UTC" if entered else "is in no stage"
+            yield f"it must stay in {stage_now or 'a stage'} for {_words(self.soak)} first, and {spent}"
+        yield from self._unmet_content(version.manifest, incumbent)
+        yield from self._unmet_words(version.annotations)
+        for name, bound in self.metrics.items():
+            yield from bound.unmet(name, version.metrics, incumbent)
+
+    def _unmet_content(self, new: Manifest, incumbent: Manifest | None) -> Iterator[str]:
+        if self.formats and (bad := [f for f in new.formats if f not in self.formats]):
+            yield f"its format is {', '.join(bad)}; allowed: {', '.join(self.formats)}"
+        if self.max_size is not None and new.size > self.max_size:
+            yield f"it has {new.size} bytes, at most {self.max_size} are allowed"
+        if self.model_card and new.model_card is None:
+            yield "a model card is required"
+        if self.signature and (new.signature is None or new.signature.inputs is None):
+            yield "a signature is required"
+        elif self.signature == "compatible" and incumbent is not None:
+            verdict, reasons = signature_compatibility(incumbent.signature, new.signature)
+            if verdict == "incompatible":
+                yield f"its signature breaks callers of version {incumbent.version}: {'; '.join(reasons)}"
+
+    def _unmet_words(self, annotations: Annotations) -> Iterator[str]:
+        for key, wanted in self.tags.items():
+            if annotations.tags.get(key) != wanted:
+                there = annotations.tags.get(key)
+                yield f"tag {key} must be {wanted!r}, and is {'missing' if there is None else repr(there)}"
+        for name in self.evaluations:
+            verdicts = [e.passed for e in annotations.evaluations if e.name == name]
+            if not verdicts or not verdicts[-1]:
+                yield f"evaluation {name} must have passed, and {'has failed' if verdicts else 'is missing'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The gates of a registry, by stage and by alias."""
+
+    stages: Mapping[str, Gate]
+    aliases: Mapping[str, Gate]
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, model: str | None = None) -> Policy:
+        """Return the policy in force at snapshot, tightened by model's own where it has any."""
+        if names.REGISTRY not in snapshot:
+            return cls({}, {})
+        policy = _policy_from(snapshot.document(names.REGISTRY))
+        card = names.path("model", model) if model is not None else ""
+        if card and card in snapshot:
+            document = snapshot.document(card)
+            own = document.get("policy") if isinstance(document, dict) else None
+            return policy.tightened(_policy_from(own, default_exclusive=False)) if own else policy
+        return policy
+
+    def tightened(self, own: Policy) -> Policy:
+        """Return this policy with the demands of own added. Stages that own alone names stay undeclared."""
+        stages = {name: gate.stricter(own.gate("stage", name)) for name, gate in self.stages.items()}
+        aliases = {name: self.gate("alias", name).stricter(own.gate("alias", name)) for name in {**self.aliases, **own.aliases}}
+        return Policy(stages, aliases)
+
+    def gate(self, kind: PointerKind, name: str) -> Gate:
+        """Return the gate in front of one stage or alias; an empty one if it has none."""
+        if kind == "alias":
+            return self.aliases.get(name) or self.aliases.get(ANY_ALIAS) or Gate()
+        return self.stages.get(name) or Gate()
+
+    def stage_name(self, wanted: str) -> str:
+        """Return the declared spelling of a stage, whatever its case; NotFound names the stages there are."""
+        for name in self.stages:
+            if name.casefold() == wanted.casefold():
+                return name
+        raise NotFound(f"no stage {wanted!r} in {names.REGISTRY}", did_you_mean(wanted, self.stages))
+
+    @property
+    def archive(self) -> str | None:
+        """The declared stage that takes what an exclusive stage lets go of."""
+        return next((name for name in self.stages if name.casefold() == ARCHIVED), None)
+
+
+def is_rollback(gate: Gate, pointer: Pointer, version: int, evidence: Evidence) -> bool:
+    """Tell whether pointing pointer at version goes back to where it was before, and policy pre-approves that."""
+    if gate.rollback_review is None or evidence.held is None:
+        return False
+    return evidence.held(pointer, version)
+
+
+def unmet(before: Snapshot, after: Snapshot, pointer: Pointer, version: int, evidence: Evidence) -> Iterator[str]:
+    """Yield each demand of before's policy that keeps pointer from moving to version."""
+    gate = Policy.of(before, pointer.model).gate(pointer.kind, pointer.name)
+    if gate == Gate(exclusive=gate.exclusive) or is_rollback(gate, pointer, version, evidence):
+        return
+    stage_now = before.stage_of(pointer.model, version)
+    others = [n for n in pointer.holders(before) if n != version]
+    incumbent = before.manifest(pointer.model, others[-1]) if others else None
+    entered = None
+    if gate.soak and stage_now is not None and evidence.entered is not None:
+        entered = evidence.entered(Pointer("stage", pointer.model, stage_now), version)
+    yield from gate.unmet(after.version(pointer.model, version), stage_now, incumbent, entered, evidence.now)
+
+
+def needs_review(before: Snapshot, moves: Mapping[Pointer, tuple[int, ...]], evidence: Evidence) -> Iterator[str]:
+    """Yield why a change that moves these pointers (each to the versions it gains) may only enter by a proposal."""
+    for pointer, gained in moves.items():
+        gate = Policy.of(before, pointer.model).gate(pointer.kind, pointer.name)
+        if gained and all(is_rollback(gate, pointer, n, evidence) for n in gained):
+            if gate.rollback_review:
+                yield f"a rollback of {pointer} needs review"
+        elif gate.needs_review:
+            yield f"{pointer} moves only by a reviewed proposal"
+
+
+def duration(text: str) -> timedelta:
+    """Read `24h`, `30m`, `7d` or `2w`; ValueError for anything else."""
+    match = re.fullmatch(r"([0-9]{1,6})([mhdw])", text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a length of time such as 24h")
+    unit = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}[match[2]]
+    return timedelta(**{unit: int(match[1])})
+
+
+def _policy_from(document: Any, default_exclusive: bool = True) -> Policy:
+    document = document if isinstance(document, dict) else {}
+    stages = document.get("stages") or {}
+    return Policy(
+        {name: _gate_from(name, spec or {}, default_exclusive) for name, spec in stages.items()},
+        {name: _gate_from(name, spec or {}, False) for name, spec in (document.get("aliases") or {}).items()},
+    )
+
+
+def _gate_from(name: str, spec: Mapping[str, Any], default_exclusive: bool) -> Gate:
+    rollback = spec.get("rollback")
+    return Gate(
+        exclusive=spec.get("exclusive", default_exclusive and name.casefold() == "production"),
+        review=spec.get("review", False),
+        from_stages=tuple(spec.get("from", ())),
+        soak=duration(spec["soak"]) if "soak" in spec else timedelta(),
+        approvals=spec.get("approvals", 0),
+        signature=spec.get("signature", False),
+        formats=tuple(spec.get("formats", ())),
+        model_card=spec.get("model_card", False),
+        max_size=spec.get("max_size"),
+        tags=spec.get("tags", {}),
+        metrics={metric: _bound_from(bound) for metric, bound in spec.get("metrics", {}).items()},
+        evaluations=tuple(spec.get("evaluations", ())),
+        rollback_review=None if rollback is None else rollback.get("review", False),
+    )
+
+
+def _pick(choose: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+    return b if a is None else a if b is None else choose(a, b)
+
+
+def _bound_from(spec: Mapping[str, Any]) -> Bound:
+    drop, rise = (tuple(spec[k] for k in (key,) if k in spec) for key in ("max_drop", "max_rise"))
+    return Bound(spec.get("min"), spec.get("max"), drop, rise)
+
+
+def _common(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
+    """What both lists allow, an empty list allowing everything. Nothing in common allows nothing that exists."""
+    if not a or not b:
+        return a or b
+    return tuple(x for x in a if x in b) or (f"nothing: {', '.join(a)} and {', '.join(b)} exclude each other",)
+
+
+def _allowed(bound: float | str, now: float) -> float:
+    return abs(now) * float(bound[:-1]) / 100 if isinstance(bound, str) else bound
+
+
+def _words(length: timedelta) -> str:
+    hours = length.total_seconds() / 3600
+    return f"{hours:g} hours" if hours < 48 else f"{hours / 24:g} days"
