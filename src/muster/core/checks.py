@@ -14,9 +14,9 @@ from typing import Any
 
 from . import dvcconfig, dvcfile, filelist, manifest, names, schema
 from .errors import Finding, Invalid, NotFound
-from .events import Event, events
+from .events import Event, events, with_renames
 from .manifest import Document
-from .models import Manifest
+from .models import Manifest, digest_of
 from .policy import Evidence, Pointer, Policy, unmet
 from .snapshot import Change, Snapshot
 
@@ -73,7 +73,7 @@ class Case:
     @cached_property
     def data(self) -> bytes | None:
         """The file's new content; None if the change deletes it."""
-        return self.judgement.change.files[self.path]
+        return self.judgement.change.files.get(self.path)
 
     @cached_property
     def document(self) -> Document:
@@ -155,10 +155,12 @@ def version_is_immutable(case: Case) -> Iterator[Finding]:
     """A manifest and its .dvc file never change; they go only when a tombstone takes their place."""
     if case.place is None or case.path not in case.before or case.place.kind not in ("version", "dvc", "tombstone"):
         return
-    if case.place.kind == "tombstone":
+    if case.place.kind == "tombstone" and case.data != case.before.files[case.path]:
         yield case.finding(version_is_immutable, "a tombstone stays as it is, so that its number is not used again")
     elif case.data is not None:
-        yield case.finding(version_is_immutable, "a registered version cannot be changed", fix="register a new one")
+        if case.data != case.before.files[case.path]:
+            fix = "register a new one"
+            yield case.finding(version_is_immutable, "a registered version cannot be changed", fix=fix)
     elif not _buried_or_moved(case):
         tombstone = names.path("tombstone", case.place.model, case.place.number)
         fix = "use `muster delete`, which leaves a tombstone"
@@ -244,7 +246,7 @@ def digest_is_of_its_files(case: Case) -> Iterator[Finding]:
         where = ("artifacts", n)
         if artifact.size != (size := sum(f.size for f in artifact.files)):
             yield case.finding(digest_is_of_its_files, f"its files have {size} bytes together", *where, "size")
-        if artifact.digest != (digest := manifest.digest_of(artifact.files)):
+        if artifact.digest != (digest := digest_of(artifact.files)):
             yield case.finding(digest_is_of_its_files, f"its files' digest is {digest}", *where, "digest")
         for k, file in enumerate(artifact.files):
             if artifact.path not in (".", file.path) and not file.path.startswith(f"{artifact.path}/"):
@@ -497,7 +499,8 @@ def check(
     `after` is the state with the change applied where the caller has it at hand. To judge a whole registry, let
     `before` be empty and the change be all of it: then the rules are asked and, there being no policy before, no gates.
     """
-    judgement = Judgement(before, after or before.apply(change), change, evidence or Evidence())
+    after = after or before.apply(change)
+    judgement = Judgement(_renamed(before, change), after, change, evidence or Evidence())
     findings: list[Finding] = []
     for path in sorted({*change.files, *change.special}):
         findings += _check_path(judgement, path)
@@ -507,6 +510,13 @@ def check(
         except (Invalid, NotFound):
             continue  # the file it could not read has its own finding, or was never changed
     return findings
+
+
+def _renamed(before: Snapshot, change: Change) -> Snapshot:
+    try:
+        return with_renames(before, change)
+    except Invalid:
+        return before  # the model.yaml it could not read has its own finding
 
 
 def _check_path(judgement: Judgement, path: str) -> list[Finding]:

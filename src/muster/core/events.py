@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from . import names
+from . import manifest, names
 from .errors import MusterError
 from .snapshot import Change, Snapshot
 
@@ -58,13 +58,14 @@ def events(before: Snapshot, change: Change, after: Snapshot | None = None) -> l
     "file_changed" event: telling what happened never fails.
     """
     after = after or before.apply(change)
+    moved = with_renames(before, change)
     found: list[Event] = []
     for path in sorted(change.files):
         try:
-            found += _of_path(before, after, path)
+            found += _of_path(moved, after, path)
         except (MusterError, KeyError, TypeError, AttributeError, ValueError):
             found.append(Event("file_changed", f"{path} changed, and cannot be read", name=path))
-    found = _without_renamed(found)
+    found = _without_consequences(found)
     return sorted(found, key=lambda e: (_WEIGHT.get(e.kind, 9), e.model, _LAST.get(e.name.casefold(), 0)))
 
 
@@ -191,16 +192,28 @@ def _changed_words(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[s
             yield f"{field_name} changed"
 
 
-def _without_renamed(found: list[Event]) -> list[Event]:
-    """A rename moves every file of a model: say it once."""
-    renamed = {e.model for e in found if e.kind == "model_renamed"}
-    renamed |= {e.name for e in found if e.kind == "model_renamed"}
-    gone = {e.model for e in found if e.kind == "model_deleted"}
-    return [
-        e
-        for e in found
-        if not (e.model in renamed and e.kind != "model_renamed") and not (e.model in gone and e.kind != "model_deleted")
-    ]
+def with_renames(before: Snapshot, change: Change) -> Snapshot:
+    """Return before with each model that change renames at its new name already.
+
+    Against that state a rename changes nothing else, so whatever a change slips in beside one is seen as what it is.
+    """
+    moved: dict[str, bytes | None] = {}
+    for path, data in change.files.items():
+        place = names.locate(path)
+        if place is None or place.kind != "model" or data is None or b"renamed_to:" not in data:
+            continue
+        document = manifest.parse(data, path)
+        if path in before and isinstance(document, dict) and isinstance(to := document.get("renamed_to"), str):
+            old, new = names.model_directory(place.model), names.model_directory(to)
+            inside = (p for p in change.files if p.startswith(f"{old}/"))
+            moved |= {new + p.removeprefix(old): before.files[p] for p in inside if p in before}
+    return before.apply(Change(moved)) if moved else before
+
+
+def _without_consequences(found: list[Event]) -> list[Event]:
+    """A rename or a deletion takes every file of a model along: say it once."""
+    gone = {e.model for e in found if e.kind in ("model_renamed", "model_deleted")}
+    return [e for e in found if e.model not in gone or e.kind in ("model_renamed", "model_deleted")]
 
 
 def _one(versions: tuple[int, ...]) -> str:

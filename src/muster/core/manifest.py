@@ -8,7 +8,6 @@ What is written is canonical: one value has one text, so a diff shows only what 
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -230,16 +229,6 @@ def dump(value: Mapping[str, Any], schema: str = "") -> bytes:
     )
     head = f"# yaml-language-server: $schema={SCHEMA_URL.format(schema)}\n" if schema else ""
     return (head + text).encode()
-
-
-def digest_of(files: Iterable[ArtifactFile]) -> str:
-    """Return the digest of a set of files.
-
-    It is the SHA-256 of the text `sha256sum` prints for them, sorted by path (two spaces, a line feed after each):
-    Go's `dirhash.Hash1` with another prefix, and any shell can recompute it.
-    """
-    lines = (f"{f.sha256}  {f.path}\n" for f in sorted(files, key=lambda f: f.path))
-    return "sha256:" + hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def manifest_from(document: Any, path: str = "") -> Manifest:

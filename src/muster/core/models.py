@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,12 +22,22 @@ class ArtifactFile:
     sha256: str  # 64 lower-case hexadecimal digits
 
 
+def digest_of(files: Iterable[ArtifactFile]) -> str:
+    """Return the digest of a set of files.
+
+    It is the SHA-256 of the text `sha256sum` prints for them, sorted by path (two spaces, a line feed after each):
+    Go's `dirhash.Hash1` with another prefix, and any shell can recompute it.
+    """
+    lines = (f"{f.sha256}  {f.path}\n" for f in sorted(files, key=lambda f: f.path))
+    return "sha256:" + hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class Artifact:
     """What a version is made of.
 
     `path` is the file or directory inside the version's directory, "." for all of it. `digest` is
-    `sha256:<hex>` over `sha256sum`'s lines of the files, sorted by path: see `manifest.digest_of`.
+    `sha256:<hex>` over `sha256sum`'s lines of the files, sorted by path: see `digest_of`.
     """
 
     path: str
@@ -138,8 +149,8 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """The digest of the first artifact: what names the version's content."""
-        return self.artifacts[0].digest
+        """The digest of all its files: what names the version's content."""
+        return self.artifacts[0].digest if len(self.artifacts) == 1 else digest_of(self.files)
 
     @property
     def formats(self) -> tuple[str, ...]:

@@ -161,12 +161,15 @@ Operation = (
 Files = dict[str, bytes | None]
 
 
-def plan(snapshot: Snapshot, operation: Operation) -> Change:
-    """Return the change that carries out operation on snapshot, with a message that says what it means.
+def plan(snapshot: Snapshot, *operations: Operation) -> Change:
+    """Return the one change that carries out operations on snapshot in turn, with a message that says what it means.
 
     Raises NotFound, Invalid, or Conflict where an expectation does not hold. An empty change means: it is so already.
     """
-    files = {p: data for p, data in _files(snapshot, operation).items() if snapshot.files.get(p) != data}
+    files: Files = {}
+    for operation in operations:
+        files |= _files(snapshot.apply(Change(files)) if files else snapshot, operation)
+    files = {p: data for p, data in files.items() if snapshot.files.get(p) != data}
     change = Change(files)
     return replace(change, message=summary(events(snapshot, change))) if files else change
 

@@ -1,0 +1,139 @@
+"""The command line: what is typed becomes a call to the registry, what comes back becomes words or JSON.
+
+Data goes to stdout, words to stderr. `COMMANDS` is the whole command line; a command's module is imported when it runs.
+This is the one place where errors become exit codes.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from ...core.errors import Conflict, Integrity, Invalid, MusterError, NotFound, Refused, Unavailable
+
+EXIT_CODES: dict[type[MusterError], int] = {
+    NotFound: 3,
+    Refused: 4,
+    Invalid: 5,
+    Conflict: 6,
+    Integrity: 7,
+    Unavailable: 8,
+}
+INTERRUPTED = 130
+
+# name -> (module, one line for --help), in the order in which they are listed
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("setup", "Lay down a registry in a git repository."),
+    "doctor": ("setup", "Say what is missing or wrong, and how to mend it."),
+    "demo": ("demo", "Play the whole story in a scratch folder."),
+    "register": ("register", "Register a file or directory as a new version of a model."),
+    "list": ("reads", "List models, or the versions of one."),
+    "show": ("reads", "Show a model or a version."),
+    "search": ("reads", "Find versions, or models, by a filter."),
+    "compare": ("reads", "Compare two versions."),
+    "history": ("reads", "Say who changed what, when and why."),
+    "resolve": ("reads", "Say which version a reference names."),
+    "pull": ("artifacts", "Bring a version's files here, verified."),
+    "load-check": ("artifacts", "Load a version by its format, and say what came of it."),
+    "verify": ("artifacts", "Read a version's files in the artifact store, and verify each."),
+    "promote": ("writes", "Move a version into a stage."),
+    "demote": ("writes", "Take a version out of its stage."),
+    "rollback": ("writes", "Move a stage or an alias back to what it held before."),
+    "alias": ("writes", "Set or remove aliases."),
+    "tag": ("writes", "Set or remove tags of a version or a model."),
+    "annotate": ("writes", "Describe a version or a model, or record an evaluation."),
+    "yank": ("writes", "Mark a version as not to be used."),
+    "rename": ("writes", "Give a model another name."),
+    "delete": ("writes", "Delete a version or a model, leaving tombstones."),
+    "check": ("checking", "Check a change, or the whole registry, against every rule."),
+    "fmt": ("checking", "Write files in their canonical form."),
+    "policy": ("checking", "Show what guards each stage and alias."),
+    "completion": ("setup", "Print the script that completes commands in your shell."),
+}
+
+
+class _Commands(click.Group):
+    """The commands of the table, each imported when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = import_module(f"{__name__}.{COMMANDS[name][0]}")
+        command: click.Command = getattr(module, name.replace("-", "_") + "_command")
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            raise click.UsageError(f"no command '{args[0]}'.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "auto_envvar_prefix": "MUSTER"},
+)
+@click.option("-R", "--registry", metavar="URL|PATH", help="The registry: a path or a URL. [default: here]")
+@click.option("--branch", metavar="NAME", help="The branch it is on. [default: what HEAD names]")
+@click.version_option(package_name="muster-registry", message="muster %(version)s")
+@click.pass_context
+def group(ctx: click.Context, registry: str | None, branch: str | None) -> None:
+    """A machine-learning model registry that lives in a git repository.
+
+    A reference names a version: bikes/3, bikes@champion (an alias), bikes/production (a stage), bikes/latest,
+    bikes/1.4.0 (a label).
+    """
+    ctx.obj = {"registry": registry, "branch": branch}
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line and exit."""
+    sys.exit(run(sys.argv[1:] if args is None else args))
+
+
+def run(args: list[str]) -> int:
+    """Run one command and return its exit code."""
+    try:
+        result = group.main(args=args, prog_name="muster", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except MusterError as error:
+        _explain(error, args)
+        return EXIT_CODES.get(type(error), 1)
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _explain(error: MusterError, args: list[str]) -> None:
+    from ..report import safe
+
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {safe(str(error), lines=True)}", err=True)
+    hint = error.hint
+    if isinstance(error, Refused) and hint.startswith("propose it"):
+        hint = f"propose it: {shlex.join(['muster', *args, '--propose'])}"
+    if hint:
+        click.echo(f"{click.style('hint:', fg='cyan')} {safe(hint)}", err=True)

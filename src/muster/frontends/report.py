@@ -1,0 +1,276 @@
+"""Values as people and programs read them: plain text and JSON. Everything a stranger may have written is made safe."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..core.compare import Comparison
+from ..core.errors import Finding
+from ..core.events import Event
+from ..core.history import Entry
+from ..core.models import ModelVersion, RegisteredModel, Signature
+from ..core.plans import Plan
+from ..core.policy import Gate, Policy
+from ..core.snapshot import Change
+
+
+def safe(text: str, lines: bool = False) -> str:
+    """Return text with every control and direction-changing character shown as an escape, so that no terminal obeys it.
+
+    `lines` keeps line feeds.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c if c == "\n" and lines else _visible(c) for c in text)
+
+
+def _visible(character: str) -> str:
+    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
+        return character.encode("unicode_escape").decode()
+    return character
+
+
+def plain(value: Any) -> Any:
+    """Return value as JSON can write it: dataclasses become objects, tuples lists, times text."""
+    if isinstance(value, ModelVersion):
+        return version_document(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(v) for v in value]
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value
+
+
+def to_json(value: Any) -> str:
+    """Return value as indented JSON. Characters outside ASCII stay; a number that is not finite is an error."""
+    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def version_document(version: ModelVersion) -> dict[str, Any]:
+    """Return a version as one flat object: its manifest, its annotations and what points at it."""
+    manifest = plain(version.manifest)
+    annotations = plain(version.annotations)
+    first = {"model": version.model, "version": version.version, "label": version.label}
+    pointers = {"stage": version.stage, "aliases": list(version.aliases), "commit": version.commit}
+    return {**first, **pointers, "digest": version.digest, **annotations, **manifest}
+
+
+def plan_document(plan: Plan) -> dict[str, Any]:
+    """Return a plan as one object."""
+    files = {path: _file_change(plan.change, path, plan.before.files) for path in sorted(plan.change.files)}
+    return {
+        "base": plan.before.commit,
+        "message": plan.change.message,
+        "events": plain(plan.events),
+        "files": files,
+        "findings": plain(plan.findings),
+        "review": list(plan.review),
+    }
+
+
+def plan_lines(plan: Plan) -> Iterator[str]:
+    """Yield the lines of a plan: what it means, which files it writes, and what stands in its way."""
+    if not plan.change:
+        yield "nothing to do: it is so already"
+        return
+    yield from (f"  {safe(str(event))}" for event in plan.events)
+    for path in sorted(plan.change.files):
+        yield f"  {_file_change(plan.change, path, plan.before.files)[0].upper()} {safe(path)}"
+    yield from (f"  finding: {safe(str(finding))}" for finding in plan.findings)
+    yield from (f"  review:  {safe(reason)}" for reason in plan.review)
+
+
+def _file_change(change: Change, path: str, before: Mapping[str, bytes]) -> str:
+    return "deleted" if change.files[path] is None else "modified" if path in before else "added"
+
+
+def event_lines(found: Iterable[Event]) -> Iterator[str]:
+    """Yield one line per event."""
+    return (safe(str(event)) for event in found)
+
+
+def finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
+    """Yield one line per finding, as compilers write them."""
+    return (safe(str(finding)) for finding in findings)
+
+
+def table(rows: Iterable[Sequence[object]], head: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of a table whose columns are as wide as what is in them."""
+    cells = [[safe("" if c is None else str(c)) for c in row] for row in ([*head], *rows)]
+    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        line = "  ".join(c + " " * (w - _width(c)) for c, w in zip(row, widths, strict=True))
+        yield line.rstrip()
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def model_lines(model: RegisteredModel) -> Iterator[str]:
+    """Yield the lines that show one model."""
+    yield from _fields(
+        model=model.name,
+        description=model.description,
+        owners=", ".join(model.owners),
+        tags=_pairs(model.tags),
+        stages=", ".join(f"{s}: {_numbers(v)}" for s, v in model.stages.items()),
+        aliases=", ".join(f"@{a}: {v}" for a, v in model.aliases.items()),
+        versions=_numbers(model.versions),
+        deleted=_numbers(model.deleted),
+        formerly=", ".join(model.formerly),
+    )
+
+
+def version_lines(version: ModelVersion) -> Iterator[str]:
+    """Yield the lines that show one version."""
+    m, lineage = version.manifest, version.manifest.lineage
+    yield from _fields(
+        version=str(version),
+        label=version.label,
+        yanked=version.yanked,
+        stage=version.stage,
+        aliases=", ".join(f"@{a}" for a in version.aliases),
+        description=version.description,
+        tags=_pairs(version.tags),
+        created=f"{m.created_at} by {m.created_by}",
+        format=", ".join(f"{a.format}{_in_brackets(a.flavors)}" for a in m.artifacts),
+        digest=m.digest,
+        size=f"{size(m.size)} in {len(m.files)} file{'s' if len(m.files) != 1 else ''}",
+        metrics=_pairs({k: f"{v:g}" for k, v in m.metrics.items()}),
+        params=_pairs(m.params),
+        inputs=_columns(m.signature, "inputs"),
+        outputs=_columns(m.signature, "outputs"),
+        requirements=", ".join(m.requirements),
+        model_card=m.model_card,
+        source=lineage.source,
+        run=lineage.run and _words(lineage.run),
+        pipeline=lineage.pipeline and _words(lineage.pipeline),
+        code=lineage.code and f"{lineage.code.repo} {lineage.code.commit[:12]}{' (dirty)' * lineage.code.dirty}".strip(),
+        data=", ".join(f"{d.name} ({d.uri})" for d in lineage.data),
+        parents=", ".join(f"{p.model}/{p.version}" for p in lineage.parents),
+        evaluations=", ".join(
+            f"{e.name} {'passed' if e.passed else 'FAILED'} {e.at[:10]}" for e in version.annotations.evaluations
+        ),
+        commit=version.commit,
+    )
+
+
+def entry_lines(entry: Entry) -> Iterator[str]:
+    """Yield the lines of one entry of the history."""
+    who = entry.author.partition(" <")[0]
+    yield f"{entry.at}  {entry.commit[:12]}  {safe(who)}" + (f"  ({safe(entry.reason)})" if entry.reason else "")
+    for event in entry.events:
+        yield f"    {safe(str(event))}"
+    if not entry.events:
+        yield f"    {safe(entry.subject)}"
+
+
+def comparison_lines(difference: Comparison) -> Iterator[str]:
+    """Yield the lines of a comparison, what differs first."""
+    yield from difference_lines(difference)
+
+
+def policy_lines(policy: Policy) -> Iterator[str]:
+    """Yield the lines of a policy: each pointer, and each demand in words."""
+    for kind, gates in (("stage", policy.stages), ("alias", policy.aliases)):
+        for name, gate in gates.items():
+            demands = list(gate_words(gate)) or ["anybody may move it"]
+            yield f"{kind} {safe(name)}"
+            yield from (f"    {safe(words)}" for words in demands)
+
+
+def gate_words(gate: Gate) -> Iterator[str]:
+    """Yield each demand of a gate in words."""
+    if gate.exclusive:
+        yield "holds one version at a time"
+    if gate.needs_review:
+        yield "moves only by a reviewed proposal"
+    if gate.approvals:
+        yield f"needs {gate.approvals} approval{'s' if gate.approvals > 1 else ''} by owners"
+    if gate.from_stages:
+        yield f"only from {' or '.join(gate.from_stages)}"
+    if gate.soak:
+        yield f"only after {gate.soak} there"
+    if gate.signature:
+        kind = " that serves every caller of the version it replaces" if gate.signature == "compatible" else ""
+        yield f"needs a signature{kind}"
+    if gate.formats:
+        yield f"formats: {', '.join(gate.formats)}"
+    if gate.model_card:
+        yield "needs a model card"
+    if gate.max_size is not None:
+        yield f"at most {size(gate.max_size)}"
+    for key, value in gate.tags.items():
+        yield f"tag {key} = {value}"
+    for name, bound in gate.metrics.items():
+        yield f"metric {name}: {', '.join(_bound_words(bound))}"
+    for name in gate.evaluations:
+        yield f"evaluation {name} passed"
+    if gate.rollback_review is not None:
+        how = "only by a reviewed proposal" if gate.rollback_review else "directly, with a reason"
+        yield f"may go back to a version that was there before: {how}"
+
+
+def size(count: int) -> str:
+    """Return a number of bytes in the unit that suits it, such as 1.5 MB (powers of ten)."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def _bound_words(bound: Any) -> Iterator[str]:
+    if bound.min is not None:
+        yield f"at least {bound.min:g}"
+    if bound.max is not None:
+        yield f"at most {bound.max:g}"
+    yield from (f"drops by at most {most} against the version it replaces" for most in bound.max_drop)
+    yield from (f"rises by at most {most} against the version it replaces" for most in bound.max_rise)
+
+
+def _fields(**values: str | None) -> Iterator[str]:
+    for name, value in values.items():
+        if value:
+            yield f"{name.replace('_', ' ') + ':':<14}{safe(value)}"
+
+
+def _pairs(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in values.items())
+
+
+def _numbers(values: Sequence[int]) -> str:
+    return ", ".join(map(str, values))
+
+
+def _in_brackets(values: Sequence[str]) -> str:
+    return f" ({', '.join(values)})" if values else ""
+
+
+def _words(value: Any) -> str:
+    return ", ".join(f"{k} {v}" for k, v in plain(value).items() if v)
+
+
+def _columns(signature: Signature | None, part: str) -> str:
+    columns = getattr(signature, part, None)
+    if columns is None:
+        return ""
+    return ", ".join(f"{c.get('name', '-')}: {_type(c)}" for c in columns)
+
+
+def _type(column: Mapping[str, Any]) -> str:
+    spec = column.get("tensor-spec")
+    return f"{spec.get('dtype')}{spec.get('shape')}" if isinstance(spec, Mapping) else str(column.get("type", "?"))

@@ -1,0 +1,537 @@
+"""The registry: read it, or change it through its one door.
+
+Every write is the same straight line: head -> snapshot -> plan -> check -> commit -> publish. Artifacts are stored
+before the commit that names them, and the commit is built before the one reference moves, by compare-and-swap. So a
+crash at any step leaves garbage and never a broken registry, and the same request again finishes the work.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from .backends.artifacts import ArtifactStore, Progress
+from .backends.git import GitRepository
+from .core import checks, compare, dvcfile, history, names, plans
+from .core import operations as ops
+from .core.errors import Conflict, Finding, Integrity, Invalid, NotFound, Refused
+from .core.events import Event, events
+from .core.message import message, reason_of
+from .core.models import ModelVersion, RegisteredModel
+from .core.operations import Expect, Operation
+from .core.plans import Plan
+from .core.policy import Evidence, Pointer, Policy
+from .core.snapshot import EMPTY, Change, Snapshot, parse_reference
+
+ATTEMPTS = 20  # how often a write is planned again after losing a race
+PROPOSALS = "proposals/"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a write did. With nothing to do there are no events, and `commit` is the state found."""
+
+    commit: str | None
+    events: tuple[Event, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A change waiting on a branch of its own for review."""
+
+    branch: str
+    commit: str
+    base: str
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a reference names at one commit: all that a deployment needs to know."""
+
+    model: str
+    version: int
+    label: str | None
+    stage: str | None
+    aliases: tuple[str, ...]
+    commit: str | None
+    digest: str
+    uri: str
+
+
+class Registry:
+    """A registry on one branch of one git repository.
+
+    `location` is a path inside a clone, a bare repository, or a URL; `branch` is the one HEAD names unless given. In a
+    clone of a registry, reads answer from the clone and writes go to the repository it was cloned from, after which the
+    clone is moved forward. `author` ("Name <email>") is git's own identity unless given.
+
+    Raises the classes of `muster.errors`: NotFound, Invalid, Refused, Conflict, Integrity, Unavailable.
+    """
+
+    def __init__(
+        self,
+        location: str | os.PathLike[str] = ".",
+        branch: str | None = None,
+        *,
+        author: str | None = None,
+        cache: str | os.PathLike[str] | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+    ) -> None:
+        self._cache = Path(cache) if cache is not None else _cache_directory()
+        self._git = GitRepository(location, branch, self._cache / "git")
+        self._author, self._clock, self._commit = author, clock, ""
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    @property
+    def location(self) -> str:
+        """Where the registry is, without credentials."""
+        return self._git.location
+
+    def at(self, revision: str) -> Registry:
+        """Return the registry as it was at a commit, a git tag or a date (the end of that day, UTC). It is read-only."""
+        past = object.__new__(type(self))
+        past.__dict__.update(self.__dict__)
+        past._commit = self._git.commit_of(revision)
+        return past
+
+    def snapshot(self) -> Snapshot:
+        """Return the registry as it is now, or as it was where `at` says so."""
+        return self._git.snapshot(self._commit or self._git.head())
+
+    def get(self, reference: str) -> ModelVersion:
+        """Return the version that reference names."""
+        return self.snapshot().get(reference)
+
+    def model(self, name: str) -> RegisteredModel:
+        """Return one registered model."""
+        return self.snapshot().model(name)
+
+    def models(self) -> list[RegisteredModel]:
+        """Return every registered model, by name."""
+        snapshot = self.snapshot()
+        return [snapshot.model(name) for name in snapshot.models()]
+
+    def versions(self, model: str) -> list[ModelVersion]:
+        """Return every version of a model, the newest first."""
+        snapshot = self.snapshot()
+        snapshot.model_document(model)
+        return [snapshot.version(model, number) for number in reversed(snapshot.versions(model))]
+
+    def search(
+        self, filter: str = "", order_by: Sequence[str] | str = (), max_results: int | None = None
+    ) -> list[ModelVersion]:
+        """Return the versions that filter describes, in order: MLflow's grammar and more, see `muster search --help`."""
+        from .core import query
+
+        condition, order = query.parse(filter, "versions"), query.parse_order(order_by, "versions")
+        snapshot = self.snapshot()
+        every = (snapshot.version(m, n) for m in snapshot.models() for n in snapshot.versions(m))
+        return query.sorted_rows((v for v in every if query.matches(condition, v)), order)[:max_results]
+
+    def search_models(
+        self, filter: str = "", order_by: Sequence[str] | str = (), max_results: int | None = None
+    ) -> list[RegisteredModel]:
+        """Return the models that filter describes, in order."""
+        from .core import query
+
+        condition, order = query.parse(filter, "models"), query.parse_order(order_by, "models")
+        return query.sorted_rows((m for m in self.models() if query.matches(condition, m)), order)[:max_results]
+
+    def history(self, subject: str = "", limit: int | None = None) -> Iterator[history.Entry]:
+        """Yield what happened, newest first: to the registry, or to a model, version, alias or stage named by subject."""
+        snapshot = self.snapshot()
+        if snapshot.commit is None:
+            return
+        paths, concerns = _scope(snapshot, subject)
+        shown = 0
+        for entry in self._git.log(snapshot.commit, paths):
+            after, before = self._git.snapshot(entry.commit), self._git.snapshot(entry.parent)
+            change = Change({p: after.files.get(p) for p in entry.paths})
+            found = tuple(e for e in events(before, change, after) if concerns(e))
+            if found or not subject:
+                subject_line = entry.message.partition("\n")[0]
+                reason = reason_of(entry.message)
+                yield history.Entry(entry.commit, entry.at, entry.author, reason, subject_line, found)
+                shown += 1
+            if limit is not None and shown >= limit:
+                return
+
+    def compare(self, a: str, b: str) -> compare.Comparison:
+        """Return how version b differs from version a."""
+        snapshot = self.snapshot()
+        return compare.compare(snapshot.get(a), snapshot.get(b))
+
+    def resolve(self, reference: str) -> Resolved:
+        """Return what reference names, read at one commit."""
+        snapshot = self.snapshot()
+        version = snapshot.get(reference)
+        uri = self._store(snapshot).uri(_dvc_file(snapshot, version.model, version.version).oid)
+        return Resolved(
+            version.model,
+            version.version,
+            version.label,
+            version.stage,
+            version.aliases,
+            version.commit,
+            version.digest,
+            uri,
+        )
+
+    def policy(self, model: str | None = None) -> Policy:
+        """Return the gates in force, tightened by a model's own where one is named."""
+        return Policy.of(self.snapshot(), model)
+
+    def pull(self, reference: str, output: str | os.PathLike[str], progress: Progress | None = None) -> Path:
+        """Put a version's files into output, a new or empty directory, each verified against its SHA-256."""
+        snapshot = self.snapshot()
+        model, number = snapshot.resolve(reference)
+        manifest, oid = snapshot.manifest(model, number), _dvc_file(snapshot, model, number).oid
+        self._store(snapshot).pull(oid, manifest.files, Path(output), **_reporting(progress))
+        return Path(output)
+
+    def load(self, reference: str, *, trust: bool = False, progress: Progress | None = None) -> Any:
+        """Return the model itself, loaded by its format from verified files.
+
+        A format that can run code when it is loaded (pickle and its kin) is Refused unless `trust` says that whoever
+        wrote it is trusted.
+        """
+        from .backends import formats
+
+        snapshot = self.snapshot()
+        model, number = snapshot.resolve(reference)
+        manifest, oid = snapshot.manifest(model, number), _dvc_file(snapshot, model, number).oid
+        artifact = manifest.artifacts[0]
+        tree = self._store(snapshot).tree(oid, manifest.files, manifest.digest, **_reporting(progress))
+        return formats.load(artifact.format, tree / artifact.path, trust=trust)
+
+    def verify(self, reference: str, progress: Progress | None = None) -> tuple[Finding, ...]:
+        """Return what is wrong with a version's files in the artifact store, reading every byte of them."""
+        snapshot = self.snapshot()
+        model, number = snapshot.resolve(reference)
+        manifest, oid = snapshot.manifest(model, number), _dvc_file(snapshot, model, number).oid
+        return self._store(snapshot).verify(oid, manifest.files, **_reporting(progress))
+
+    # --- checking ------------------------------------------------------------------------------------------------
+
+    def check(self, base: str | None = None, head: str | None = None, artifacts: bool = False) -> list[Finding]:
+        """Return everything wrong with what head changes over base, by the rules and the policy of base.
+
+        With no base the whole registry is judged; head is the registry's own head unless given. With `artifacts` the
+        remote that base names is asked, too, whether every object is there.
+        """
+        tip = self._git.commit_of(head) if head else self._commit or self._git.head()
+        if tip is None:
+            raise NotFound(f"{self.location} has no commit yet", "run `muster init`")
+        after = self._git.snapshot(tip)
+        before = self._git.snapshot(self._git.commit_of(base)) if base else EMPTY
+        change = self._git.diff(before.commit, tip, checks.MAX_FILES if base else 1 << 40, checks.MAX_BYTES)
+        findings = checks.check(before, change, self._evidence(before), after)
+        if artifacts and not findings:
+            findings += self._missing_artifacts(before if base else after, after, change)
+        return findings
+
+    def _missing_artifacts(self, trusted: Snapshot, after: Snapshot, change: Change) -> Iterator[Finding]:
+        """Findings for objects that the remote named by the trusted state does not have."""
+        store = self._store(trusted)
+        for path in sorted(change.files):
+            place = names.locate(path)
+            if place is not None and place.kind == "dvc" and change.files[path] is not None:
+                missing = store.missing([_dvc_file(after, place.model, place.number).oid])
+                if missing:
+                    message = f"{len(missing)} of its objects are not in the artifact store: {', '.join(missing[:3])}"
+                    yield Finding(path, "artifact_is_stored", message, fix="run `dvc push` where they are")
+
+    # --- writing -------------------------------------------------------------------------------------------------
+
+    def plan(self, *wanted: Operation) -> Plan:
+        """Return what operations would do, and all that stands in their way. Nothing is written."""
+        return self._plan(self._now(), wanted)
+
+    def submit(self, *wanted: Operation, reason: str = "") -> Outcome:
+        """Carry out operations as one commit, or raise. After a lost race they are planned and checked again."""
+        for attempt in range(ATTEMPTS):
+            plan = self._plan(self._now(), wanted)
+            plan.require_sound()
+            if not plan.change:
+                return Outcome(plan.before.commit)
+            plan.require_direct()
+            try:
+                return self._publish(plan, reason)
+            except Conflict:
+                time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 6)))  # noqa: S311
+        raise Conflict(f"{self.location} was too busy: {ATTEMPTS} attempts lost the race", "try again")
+
+    def propose(self, *wanted: Operation, reason: str = "") -> Proposal:
+        """Carry out operations as one commit on a branch of its own, for others to look at and to merge.
+
+        Proposing the same change to the same state again finds the same branch. A change that breaks the rules or a
+        gate may be proposed, too: that is what review and checks are for.
+        """
+        plan = self._plan(self._now(), wanted)
+        if not plan.change or plan.before.commit is None:
+            raise Invalid("there is nothing to propose: the registry is like that already")
+        branch = PROPOSALS + _proposal_id(plan)
+        there = self._git.tips(PROPOSALS).get(branch)
+        if there is None:
+            there = self._write(plan, reason)
+            self._git.publish(there, None, branch)
+        return Proposal(branch, there, plan.before.commit, plan.events)
+
+    def _now(self) -> Snapshot:
+        if self._commit:
+            raise Refused("the past cannot be changed", "open the registry without `at`")
+        return self._git.snapshot(self._git.authority())
+
+    def _plan(self, now: Snapshot, wanted: tuple[Operation, ...]) -> Plan:
+        if names.REGISTRY not in now:
+            raise NotFound(f"{self.location} is not a registry: it has no {names.REGISTRY}", "run `muster init`")
+        return plans.make(now, wanted, self._evidence(now))
+
+    def _publish(self, plan: Plan, reason: str) -> Outcome:
+        commit = self._write(plan, reason)
+        self._git.publish(commit, plan.before.commit)
+        return Outcome(commit, plan.events)
+
+    def _write(self, plan: Plan, reason: str) -> str:
+        change = replace(plan.change, message=message(plan.change.message, reason))
+        return self._git.commit(plan.before.commit, change, self.author, self._clock())
+
+    @property
+    def author(self) -> str:
+        """Who writes: "Name <email>"."""
+        return self._author or self._git.author()
+
+    @property
+    def now(self) -> str:
+        """The moment, UTC, as manifests write it."""
+        return f"{self._clock().astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+
+    def set_alias(self, alias: str, reference: str, *, expect: Expect = None, reason: str = "") -> Outcome:
+        """Point alias at the version that reference names."""
+        model, version = self._now().resolve(reference)
+        return self.submit(ops.SetAlias(model, alias, version, expect), reason=reason)
+
+    def delete_alias(self, model: str, alias: str, *, expect: Expect = None, reason: str = "") -> Outcome:
+        """Take alias away from model."""
+        return self.submit(ops.DeleteAlias(model, alias, expect), reason=reason)
+
+    def promote(self, reference: str, stage: str, *, expect: Expect = None, reason: str = "") -> Outcome:
+        """Move the version that reference names into stage."""
+        model, version = self._now().resolve(reference)
+        return self.submit(ops.SetStage(model, version, stage, expect), reason=reason)
+
+    def demote(self, reference: str, *, reason: str = "") -> Outcome:
+        """Take the version that reference names out of its stage."""
+        model, version = self._now().resolve(reference)
+        return self.submit(ops.SetStage(model, version, None), reason=reason)
+
+    def rollback(self, pointer: str, to: int | None = None, *, reason: str) -> Outcome:
+        """Move a stage or an alias back to the version that held it before, or to an earlier holder."""
+        return self.submit(self.rollback_operation(pointer, to), reason=_required(reason, "roll back"))
+
+    def rollback_operation(self, pointer: str, to: int | None = None) -> ops.SetStage | ops.SetAlias:
+        """Return the operation that takes pointer (`bikes/production`, `bikes@champion`) back."""
+        now = self._now()
+        target = _pointer(now, pointer)
+        holders = target.holders(now)
+        past = history.previous(self._states(now, target), target, holders)
+        usable = (
+            n
+            for n in past
+            if names.path("version", target.model, n) in now and now.annotations(target.model, n).yanked is None
+        )
+        if to is None:
+            to = next(usable, None)
+            if to is None:
+                raise history.nothing_before(target)
+        elif not history.held(self._states(now, target), target, to):
+            raise Invalid(f"version {to} never held {target}", hint="a rollback goes back; to go forward, promote")
+        expect: Expect = holders[-1] if holders else "none"
+        if target.kind == "alias":
+            return ops.SetAlias(target.model, target.name, to, expect)
+        return ops.SetStage(target.model, to, target.name, expect)
+
+    def tag(self, reference: str, tags: Mapping[str, str], remove: Iterable[str] = (), *, reason: str = "") -> Outcome:
+        """Set and remove tags of a version, or of a model if reference names one."""
+        return self.annotate(reference, tags=tags, remove_tags=remove, reason=reason)
+
+    def annotate(
+        self,
+        reference: str,
+        *,
+        description: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        remove_tags: Iterable[str] = (),
+        evaluations: Iterable[ops.Evaluation] = (),
+        owners: Iterable[str] | None = None,
+        reason: str = "",
+    ) -> Outcome:
+        """Change what is said about a version, or about a model if reference names one."""
+        operation = self.annotate_operation(reference, description, tags or {}, remove_tags, evaluations, owners)
+        return self.submit(operation, reason=reason)
+
+    def annotate_operation(
+        self,
+        reference: str,
+        description: str | None,
+        tags: Mapping[str, str],
+        remove_tags: Iterable[str],
+        evaluations: Iterable[ops.Evaluation],
+        owners: Iterable[str] | None,
+    ) -> ops.Annotate | ops.AnnotateModel:
+        """Return the operation that changes what is said about reference, a version or a model."""
+        at, without = parse_reference(reference), tuple(remove_tags)
+        if at.kind == "model":
+            if verdicts := tuple(evaluations):
+                raise Invalid(f"evaluation {verdicts[0].name!r} judges a version, and {at} names a model")
+            return ops.AnnotateModel(at.model, description, tags, without, None if owners is None else tuple(owners))
+        if owners is not None:
+            raise Invalid(f"a model has owners, and {at} names a version", hint=f"name the model: {at.model}")
+        model, version = self._now().resolve(at)
+        return ops.Annotate(model, version, description, tags, without, tuple(evaluations))
+
+    def yank(self, reference: str, *, reason: str = "", undo: bool = False) -> Outcome:
+        """Mark a version as not to be used, or as usable again."""
+        model, version = self._now().resolve(reference)
+        return self.submit(ops.Yank(model, version, self.author, self.now, reason, undo), reason=reason)
+
+    def rename(self, model: str, new_name: str, *, reason: str = "") -> Outcome:
+        """Give a model another name."""
+        return self.submit(ops.RenameModel(model, new_name), reason=reason)
+
+    def delete(self, reference: str, *, reason: str) -> Outcome:
+        """Delete a version, or a model with all its versions if reference names one. Tombstones stay."""
+        return self.submit(self.delete_operation(reference, reason), reason=reason)
+
+    def delete_operation(self, reference: str, reason: str) -> ops.DeleteVersion | ops.DeleteModel:
+        """Return the operation that deletes what reference names."""
+        at = parse_reference(reference)
+        if at.kind == "model":
+            return ops.DeleteModel(at.model, self.author, self.now, reason)
+        model, version = self._now().resolve(at)
+        return ops.DeleteVersion(model, version, self.author, self.now, reason)
+
+    # --- the backends --------------------------------------------------------------------------------------------
+
+    def store(self) -> ArtifactStore:
+        """Return the artifact store of the state that writes build on."""
+        return self._store(self._now())
+
+    def _store(self, snapshot: Snapshot) -> ArtifactStore:
+        config = snapshot.files.get(names.DVC_CONFIG)
+        if config is None:
+            raise NotFound(f"{self.location} has no {names.DVC_CONFIG}", "run `muster init`, or `dvc init`")
+        top = self._git.work_tree()
+        return ArtifactStore(config, self._git.root(), self._cache, top / ".dvc" / "cache" if top else None)
+
+    def _states(self, snapshot: Snapshot, pointer: Pointer) -> Iterator[history.State]:
+        """The states in which pointer changed, newest first; those under a model's former names after its own."""
+        if snapshot.commit is None:
+            return
+        for entry in self._git.log(snapshot.commit, [pointer.path]):
+            yield history.State(datetime.fromisoformat(entry.at[:-1] + "+00:00"), self._git.snapshot(entry.commit))
+
+    def _evidence(self, before: Snapshot) -> Evidence:
+        return Evidence(
+            self._clock(),
+            lambda pointer, version: history.held(self._states(before, pointer), pointer, version),
+            lambda pointer, version: history.entered(self._states(before, pointer), pointer, version),
+        )
+
+    def close(self) -> None:
+        """Let go of the processes that read the repository."""
+        self._git.close()
+
+    def __enter__(self) -> Registry:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def load(
+    reference: str, registry: Registry | str | os.PathLike[str] = ".", *, trust: bool = False
+) -> Any:
+    """Return the model that reference names, loaded by its format: see `Registry.load`."""
+    if isinstance(registry, Registry):
+        return registry.load(reference, trust=trust)
+    with Registry(registry) as opened:
+        return opened.load(reference, trust=trust)
+
+
+def _dvc_file(snapshot: Snapshot, model: str, version: int) -> dvcfile.DvcFile:
+    path = names.path("dvc", model, version)
+    found, findings = dvcfile.read(snapshot.document(path), path)
+    if found is None:
+        raise Integrity(f"{path} is not a DVC file that may be used: {findings[0].message}")
+    return found
+
+
+def _pointer(snapshot: Snapshot, text: str) -> Pointer:
+    """The stage or alias that text names."""
+    at = parse_reference(text)
+    snapshot.model_document(at.model)
+    if at.kind == "alias":
+        return Pointer("alias", at.model, at.value)
+    if at.kind == "name":
+        return Pointer("stage", at.model, Policy.of(snapshot).stage_name(at.value))
+    raise Invalid(f"{text} names no stage or alias", hint="write it as bikes/production or bikes@champion")
+
+
+def _scope(snapshot: Snapshot, subject: str) -> tuple[list[str], Callable[[Event], bool]]:
+    """The paths a subject's history is in, and which events there are its own."""
+    if not subject:
+        return [], lambda event: True
+    at = parse_reference(subject)
+    directory = names.model_directory(at.model)
+    if not any(True for _ in snapshot.children(directory)):
+        snapshot.model_document(at.model)
+    match at.kind:
+        case "model":
+            return [directory], lambda event: True
+        case "alias":
+            return [names.path("alias", at.model, at.value)], lambda event: True
+        case "name" if at.value.casefold() in {s.casefold() for s in snapshot.declared_stages()}:
+            stage = Policy.of(snapshot).stage_name(at.value)
+            return [names.path("stage", at.model, stage)], lambda event: True
+        case _:
+            number = int(at.value) if at.kind == "version" else snapshot.resolve(at)[1]
+            return [directory], lambda e: number in e.gained + e.lost or e.name == str(number)
+
+
+def _proposal_id(plan: Plan) -> str:
+    """A name for a proposal that the same change to the same state gives again."""
+    import hashlib
+
+    digest = hashlib.sha256(str(plan.before.commit).encode())
+    for path in sorted(plan.change.files):
+        digest.update(path.encode() + b"\0" + (plan.change.files[path] or b"") + b"\0")
+    first = next((e for e in plan.events if e.model), None)
+    word = f"{names.encode(first.model)}-" if first else ""
+    return word.replace("%", "_").lower()[:40] + digest.hexdigest()[:10]
+
+
+def _required(reason: str, what: str) -> str:
+    if not reason.strip():
+        raise Invalid(f"to {what} a reason is required", hint="say why with --reason")
+    return reason
+
+
+def _reporting(progress: Progress | None) -> dict[str, Progress]:
+    return {} if progress is None else {"progress": progress}
+
+
+def _cache_directory() -> Path:
+    """Where muster keeps what it can fetch again: $MUSTER_CACHE, else `muster` in the user's cache directory."""
+    if own := os.environ.get("MUSTER_CACHE"):
+        return Path(own)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "muster"
