@@ -1,0 +1,160 @@
+"""Moving a branch of a local repository: by compare-and-swap, and with its files where it is checked out.
+
+Moving only the ref of a checked-out branch would show its user every file of the change as a staged deletion.
+So the files move first, as a fast-forward that refuses to overwrite what the user has not committed, and then
+the ref. A process killed between the two leaves a journal, from which the next one takes the files back:
+
+    <common directory>/muster.journal    {"worktree": path, "ref": name, "old": id or null, "new": id}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ...core.errors import Refused
+from .layout import Layout
+from .lock import locked
+from .objects import hash_object
+from .process import Done, Git, words
+from .remote import judge
+
+_LOCK_SECONDS = 60
+_SHOWN_PATHS = 20
+_ASKED_PATHS = 500  # they go on a command line
+_MINE = "commit, stash or move away your edits of these files, then try again; or use --propose"
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """A ref's move that takes a work tree with it."""
+
+    worktree: str
+    ref: str
+    old: str | None
+    new: str
+
+
+def move_branch(git: Git, layout: Layout, ref: str, new: str, old: str | None) -> None:
+    """Move ref from old (None: it must not exist) to new, and its files with it where it is checked out.
+
+    Conflict if ref is somewhere else; Refused if local edits are in the way or git says no. Then nothing has
+    moved.
+    """
+    with locked(layout.common / "muster.lock", _LOCK_SECONDS):
+        _recover(git, layout)
+        worktree = _worktree_of(git, layout, ref)
+        if worktree is None:
+            done = _swap(git, ref, new, old)
+        else:
+            done = _move_with_files(git, layout, _Move(worktree, ref, old, new))
+        if done.returncode:
+            judge(tip_of(git, ref), new, old, ref.removeprefix("refs/heads/"), done)
+
+
+def recover(git: Git, layout: Layout) -> None:
+    """Take back the files that a killed process moved ahead of their branch, if there are any."""
+    with locked(layout.common / "muster.lock", _LOCK_SECONDS):
+        _recover(git, layout)
+
+
+def tip_of(git: Git, ref: str) -> str | None:
+    """Return the commit a local ref is at, None if there is no such ref."""
+    return (
+        git.ask("rev-parse", "--quiet", "--verify", "--end-of-options", ref).stdout.decode().strip() or None
+    )
+
+
+def _move_with_files(git: Git, layout: Layout, move: _Move) -> Done:
+    """Move files, then the ref; and the files back if the ref would not move. Return what failed or worked."""
+    here = Git(Path(move.worktree))
+    if tip_of(git, move.ref) != move.old:
+        return _failure("it has moved")
+    journal = layout.common / "muster.journal"
+    _write(journal, json.dumps(asdict(move)))
+    done = _move_files(here, move.old, move.new)
+    if done.returncode:
+        journal.unlink()
+        raise Refused(_in_the_way(here, move, done), hint=_MINE)
+    done = _swap(here, move.ref, move.new, move.old)
+    if done.returncode and tip_of(git, move.ref) != move.new:
+        _move_files(here, move.new, move.old)
+    journal.unlink()
+    return done
+
+
+def _recover(git: Git, layout: Layout) -> None:
+    journal = layout.common / "muster.journal"
+    if not journal.exists():
+        return
+    move = _Move(**json.loads(journal.read_text()))
+    if tip_of(git, move.ref) == move.old and Path(move.worktree).is_dir():
+        done = _move_files(Git(Path(move.worktree)), move.new, move.old)
+        if done.returncode:
+            raise Refused(
+                f"a change to {move.worktree} was interrupted, and could not be taken back: {words(done)}",
+                hint=f"look at `git -C {move.worktree} status`, and restore or commit what it shows",
+            )
+    journal.unlink()
+
+
+def _move_files(here: Git, old: str | None, new: str | None) -> Done:
+    """Take index and files from old to new. Edits elsewhere stay; any in the way make it fail untouched."""
+    empty = hash_object("tree", b"", like=old or new or "")
+    move = ("read-tree", "-m", "-u", old or empty, new or empty)
+    done = here.ask(*move)
+    if (
+        done.returncode
+    ):  # perhaps a file was touched and is unchanged: git only sees its time until it looks again
+        here.ask("update-index", "-q", "--refresh")
+        done = here.ask(*move)
+    return done
+
+
+def _swap(git: Git, ref: str, new: str, old: str | None) -> Done:
+    command = f"update {ref}\0{new}\0{old}\0" if old else f"create {ref}\0{new}\0"
+    return git.ask("update-ref", "-m", "muster", "--stdin", "-z", stdin=command.encode())
+
+
+def _worktree_of(git: Git, layout: Layout, ref: str) -> str | None:
+    """Return the work tree in which ref is checked out, if its directory is still there."""
+    if layout.top is not None and git.ask("symbolic-ref", "--quiet", "HEAD").stdout.decode().strip() == ref:
+        return str(layout.top)  # which `worktree list` does not know for a submodule
+    listed = os.fsdecode(git.run("worktree", "list", "--porcelain"))
+    for block in listed.split("\n\n"):
+        lines = block.split("\n")
+        if f"branch {ref}" in lines and "bare" not in lines:
+            worktree = lines[0].removeprefix("worktree ")
+            return worktree if Path(worktree).is_dir() else None
+    return None
+
+
+def _in_the_way(here: Git, move: _Move, done: Done) -> str:
+    """Say which of the change's paths have local edits, or give git's words if that is not why it failed."""
+    empty = hash_object("tree", b"", like=move.new)
+    listed = here.run("diff-tree", "-r", "-z", "--name-only", "--no-renames", move.old or empty, move.new)
+    changed = [os.fsdecode(path) for path in listed.split(b"\0") if path][:_ASKED_PATHS]
+    status = here.run(
+        "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored", "--", *changed
+    )
+    edited = [os.fsdecode(line[3:]) for line in status.split(b"\0") if line]
+    if not edited:
+        return f"{move.worktree} could not be moved to the new commit: {words(done)}"
+    more = f" and {len(edited) - _SHOWN_PATHS} more" if len(edited) > _SHOWN_PATHS else ""
+    return f"uncommitted edits in {move.worktree} are in the way: {', '.join(edited[:_SHOWN_PATHS])}{more}"
+
+
+def _failure(reason: str) -> Done:
+    return Done(args=(), returncode=1, stdout=b"", stderr=reason.encode())
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that is there whole or not at all."""
+    draft = path.with_suffix(".tmp")
+    with draft.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)

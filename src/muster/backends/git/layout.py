@@ -1,0 +1,123 @@
+"""Where a repository's parts are, how its branch is configured, making one, and the state of training code.
+
+Paths come from `git rev-parse`, the repository's own configuration through GitPython. What the user's and the
+system's configuration may also set is asked of git, as GitPython reads neither GIT_CONFIG_GLOBAL nor
+GIT_CONFIG_SYSTEM.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...core.errors import Invalid, NotFound
+from ...core.models import Code
+from .address import redact
+from .process import Git, require_git, words
+
+_HEADS = "refs/heads/"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """`common` is what all linked work trees share; `top` is this work tree's, None in a bare repository."""
+
+    common: Path
+    top: Path | None
+
+    @property
+    def root(self) -> Path:
+        """What relative paths in the repository's configuration are relative to."""
+        return self.top or self.common
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """The branch of a remote that a local branch follows. `remote` is a configured name, or a URL."""
+
+    remote: str
+    ref: str
+
+
+def start_of(path: Path) -> Path:
+    """Return the directory to run git in for a path: a work tree's `.git` stands for the work tree."""
+    if path.name == ".git":
+        return path.parent
+    return path if path.is_dir() else path.parent
+
+
+def find_layout(git: Git, location: str) -> Layout:
+    """Return where the parts are; NotFound if git was not started in a repository."""
+    done = git.ask("rev-parse", "--path-format=absolute", "--git-common-dir")
+    if done.returncode:
+        raise NotFound(
+            f"{location} is not a git repository: {words(done)}", hint="make one with `muster init`"
+        )
+    top = git.ask("rev-parse", "--path-format=absolute", "--show-toplevel")
+    return Layout(_path(done.stdout), None if top.returncode else _path(top.stdout))
+
+
+def upstream_of(layout: Layout, branch: str) -> Upstream | None:
+    """Return what branch follows in another repository; None if it follows nothing there."""
+    section = f'branch "{branch}"'
+    remote = _configured(layout, section, "remote")
+    merge = _configured(layout, section, "merge")
+    if remote in ("", ".") or not merge.startswith(_HEADS):
+        return None
+    if remote.startswith("-"):
+        raise Invalid(f"branch.{branch}.remote is {remote!r}: a remote cannot begin with '-'")
+    return Upstream(remote, merge)
+
+
+def create(path: Path, branch: str = "main", bare: bool = False) -> None:
+    """Make path a repository whose first branch is branch. One that exists is left as it is."""
+    path.mkdir(parents=True, exist_ok=True)
+    here = Git(path)
+    done = here.ask("rev-parse", "--path-format=absolute", "--git-dir")
+    if done.returncode == 0 and _path(done.stdout) in (path.resolve(), path.resolve() / ".git"):
+        return
+    if here.ask("check-ref-format", "--branch", branch).returncode:
+        raise Invalid(f"{branch!r} cannot name a branch")
+    here.run("init", "--quiet", f"--initial-branch={branch}", *(["--bare"] if bare else []), ".")
+
+
+def code_state(path: Path) -> Code | None:
+    """Return the commit of the repository path lies in, and whether something uncommitted was on top of it.
+
+    None outside a repository and before the first commit. path itself does not make it dirty when it is an
+    output: a file, or a directory that holds no tracked file.
+    """
+    path = path.resolve()
+    git = Git(start_of(path))
+    if git.ask("rev-parse", "--git-dir").returncode:
+        return None
+    layout = find_layout(git, str(path))
+    head = git.ask("rev-parse", "--quiet", "--verify", "HEAD^{commit}")
+    if layout.top is None or head.returncode:
+        return None
+    origin = redact(_configured(layout, 'remote "origin"', "url"))
+    return Code(origin, head.stdout.decode().strip(), _is_dirty(layout.top, path))
+
+
+def _is_dirty(top: Path, path: Path) -> bool:
+    git = Git(top)
+    inside = os.path.relpath(path, top)
+    output = path.is_file() or not git.run("ls-files", "-z", "--", inside)
+    excluded = (f":(top,exclude,literal){inside}",) if output and inside != os.curdir else ()
+    return bool(
+        git.run("status", "--porcelain", "-z", "--", ".", *excluded, env={"GIT_LITERAL_PATHSPECS": "0"})
+    )
+
+
+def _configured(layout: Layout, section: str, option: str) -> str:
+    """Return one setting of the repository's own configuration, "" if it is not set."""
+    require_git()  # GitPython fails to import without git
+    from git.config import GitConfigParser
+
+    with GitConfigParser([layout.common / "config"], read_only=True) as parser:
+        return str(parser.get_value(section, option, default=""))
+
+
+def _path(line: bytes) -> Path:
+    return Path(os.fsdecode(line.removesuffix(b"\n")))

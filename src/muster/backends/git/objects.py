@@ -1,0 +1,240 @@
+"""Git's objects, read through one `git cat-file --batch` per repository.
+
+The pipe answers a name ("HEAD", "refs/heads/main", an id, `<commit>:models/`) with `<id> <type> <size>` and
+the bytes. It is shared by threads under a lock; a process that forks gets its own; a read that is interrupted
+ends the pipe, so that the next answer is never the rest of the last one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import IO, cast
+
+from ...core.errors import Integrity, NotFound, Unavailable
+from ...core.snapshot import Tree
+from .process import Git, words
+
+FILE_MODES = ("100644", "100755")
+DIRECTORY = "40000"
+_OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_HEADER = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) (commit|tree|blob|tag) ([0-9]+)\n")
+_ENTRIES = {n: re.compile(rb"([0-7]+) ([^\0]+)\0(.{%d})" % n, re.DOTALL) for n in (20, 32)}
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """One object of the store. `kind` is commit, tree, blob or tag."""
+
+    oid: str
+    kind: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One name in a tree object. `mode` is in octal digits, as git stores it."""
+
+    mode: str
+    oid: str
+
+
+class ObjectPipe:
+    """Reads any object by any name git knows for it. Safe to share between threads, and across a fork."""
+
+    def __init__(self, git: Git, location: str) -> None:
+        self._git, self._location = git, location
+        self._owner, self._lock = os.getpid(), threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def read(self, name: str) -> Object | None:
+        """Return the object that name names, or None. NotFound if there is no repository here."""
+        if "\n" in name:
+            return None
+        if self._owner != os.getpid():  # after a fork the pipe, and the lock's state, belong to the parent
+            self._owner, self._lock, self._process = os.getpid(), threading.Lock(), None
+        with self._lock:
+            try:
+                return self._exchange(name)
+            except BaseException:
+                self._stop()
+                raise
+
+    def close(self) -> None:
+        """End the process. The next read starts another."""
+        with self._lock:
+            if self._owner == os.getpid():
+                self._stop()
+
+    def _exchange(self, name: str) -> Object | None:
+        if self._process is None:
+            self._process = self._git.open("cat-file", "--batch")
+        stdin, stdout = cast(IO[bytes], self._process.stdin), cast(IO[bytes], self._process.stdout)
+        try:  # not through stdin's buffer: a fork would copy what is in it, and flush it twice
+            os.write(stdin.fileno(), name.encode(errors="surrogateescape") + b"\n")
+            header = stdout.readline()
+        except BrokenPipeError:
+            header = b""
+        if not header:
+            raise self._why_it_ended()
+        match = _HEADER.fullmatch(header)
+        if match is None:  # "<name> missing" or "<name> ambiguous"
+            return None
+        size = int(match[3])
+        content = stdout.read(size + 1)
+        if len(content) != size + 1:
+            raise self._why_it_ended()
+        return Object(match[1].decode(), match[2].decode(), content[:-1])
+
+    def _why_it_ended(self) -> NotFound | Unavailable:
+        done = self._git.ask("rev-parse", "--git-dir")
+        if done.returncode:
+            return NotFound(
+                f"{self._location} is not a git repository: {words(done)}",
+                hint="name the registry's repository, or make one with `muster init`",
+            )
+        return Unavailable(
+            f"git stopped while it read {self._location}", hint="try again; else run `git fsck`"
+        )
+
+    def _stop(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.__exit__(None, None, None)  # closes the pipes and waits
+
+
+def is_oid(text: str) -> bool:
+    """Tell whether text is a full object id, of SHA-1 or of SHA-256."""
+    return _OID.fullmatch(text) is not None
+
+
+def hash_object(kind: str, content: bytes, like: str) -> str:
+    """Return the id that git gives to content in a repository whose ids are as long as `like`."""
+    algorithm = "sha1" if len(like) == 40 else "sha256"
+    header = b"%s %d\0" % (kind.encode(), len(content))
+    return hashlib.new(algorithm, header + content, usedforsecurity=False).hexdigest()
+
+
+def parse_tree(content: bytes, oid_size: int) -> dict[str, Entry]:
+    """Read a tree object: `<mode> <name>NUL<id>` over and over. `oid_size` is 20 or 32 bytes."""
+    entries, end = {}, 0
+    for match in _ENTRIES[oid_size].finditer(content):
+        if match.start() != end:
+            break
+        end = match.end()
+        entries[_text(match[2])] = Entry(match[1].decode(), match[3].hex())
+    if end != len(content):
+        raise Integrity("a directory in the git repository is malformed", hint="run `git fsck`")
+    return entries
+
+
+class GitTree(Tree):
+    """The plain files of one commit, each read when it is asked for and then kept.
+
+    A symbolic link or a submodule is not in the mapping, as `diff` and `entries` report it.
+    """
+
+    def __init__(self, git: Git, pipe: ObjectPipe, commit: str) -> None:
+        self._git, self._pipe, self._commit = git, pipe, commit
+        self._directories: dict[str, dict[str, Entry]] = {}
+        self._contents: dict[str, bytes] = {}
+        self._listing: dict[str, str] | None = None
+
+    def __getitem__(self, path: str) -> bytes:
+        if path not in self._contents:
+            oid = self._blob(path)
+            if oid is None:
+                raise KeyError(path)
+            self._contents[path] = read_blob(self._pipe, oid)
+        return self._contents[path]
+
+    def __contains__(self, path: object) -> bool:
+        return isinstance(path, str) and self._blob(path) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files())
+
+    def __len__(self) -> int:
+        return len(self._files())
+
+    def children(self, directory: str) -> Iterator[str]:
+        """Yield the names directly inside directory, in order. Costs one tree object."""
+        entries = self._entries(directory)
+        return iter(sorted(name for name, e in entries.items() if e.mode in (*FILE_MODES, DIRECTORY)))
+
+    def holds(self, path: str, data: bytes) -> bool:
+        """Tell whether path holds exactly data, by the ids: the file is not read."""
+        return self._blob(path) == hash_object("blob", data, like=self._commit)
+
+    def _blob(self, path: str) -> str | None:
+        if self._listing is not None:
+            return self._listing.get(path)
+        directory, _, name = path.rpartition("/")
+        entry = self._entries(directory).get(name)
+        return entry.oid if entry is not None and entry.mode in FILE_MODES else None
+
+    def _entries(self, directory: str) -> dict[str, Entry]:
+        if directory not in self._directories:
+            self._directories[directory] = self._read_directory(directory)
+        return self._directories[directory]
+
+    def _read_directory(self, directory: str) -> dict[str, Entry]:
+        if directory.startswith(("/", "./", "../")):  # git would read these from the working directory
+            return {}
+        # The slash at the end matters: `<commit>:x-g<digits>` also reads as the name `git describe` gives to
+        # another commit, and git tries that first.
+        found = self._pipe.read(f"{self._commit}:{directory}{'/' if directory else ''}")
+        if found is None or found.kind != "tree":
+            return {}
+        return parse_tree(found.content, len(self._commit) // 2)
+
+    def _files(self) -> dict[str, str]:
+        if self._listing is None:
+            fields = self._git.stream("ls-tree", "-r", "-z", "--full-tree", self._commit)
+            entries = (field.split(b"\t", 1) for field in fields)
+            split = ((*meta.decode().split(), _text(path)) for meta, path in entries)
+            self._listing = {path: oid for mode, _kind, oid, path in split if mode in FILE_MODES}
+        return self._listing
+
+
+class Blobs(Mapping[str, bytes | None]):
+    """Contents by path, read when asked for and then kept; None for a path that has none."""
+
+    def __init__(self, pipe: ObjectPipe, oids: Mapping[str, str | None]) -> None:
+        self._pipe, self._oids = pipe, oids
+        self._contents: dict[str, bytes] = {}
+
+    def __getitem__(self, path: str) -> bytes | None:
+        oid = self._oids[path]
+        if oid is None:
+            return None
+        if path not in self._contents:
+            self._contents[path] = read_blob(self._pipe, oid)
+        return self._contents[path]
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._oids
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._oids)
+
+    def __len__(self) -> int:
+        return len(self._oids)
+
+
+def read_blob(pipe: ObjectPipe, oid: str) -> bytes:
+    """Return the content of a blob that a tree names; Unavailable if the store lacks it."""
+    found = pipe.read(oid)
+    if found is None or found.kind != "blob":
+        raise Unavailable(f"the repository lacks object {oid}", hint="run `git fsck`, or clone it again")
+    return found.content
+
+
+def _text(path: bytes) -> str:
+    return path.decode(errors="surrogateescape")

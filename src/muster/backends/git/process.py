@@ -1,0 +1,145 @@
+"""Running git: the command line, the environment, and what git said when it failed."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, cast
+
+from ...core.errors import Unavailable
+from .address import redact
+
+OLDEST = (2, 34)
+Done = subprocess.CompletedProcess[bytes]
+
+# Configuration that a user passes on purpose. The rest (GIT_DIR, GIT_INDEX_FILE, GIT_WORK_TREE ...) is set by
+# a git that called us, in a hook or an alias, and speaks of another repository.
+_INHERITED = re.compile(
+    r"GIT_(SSH|SSH_COMMAND|SSH_VARIANT|ASKPASS|EXEC_PATH|(AUTHOR|COMMITTER)_(NAME|EMAIL)|CEILING_DIRECTORIES"
+    r"|CONFIG_(GLOBAL|SYSTEM|NOSYSTEM|COUNT|KEY_\d+|VALUE_\d+)|SSL_\w+|PROXY_SSL_\w+|HTTP_\w+)"
+)
+_FIXED = {
+    "LC_ALL": "C",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
+    "GIT_NO_REPLACE_OBJECTS": "1",  # an id must name the bytes it is the hash of
+    "GIT_LITERAL_PATHSPECS": "1",
+}
+_NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
+_CHUNK = 1 << 16
+
+
+class Git:
+    """Runs git in one place: in `directory`, or on the repository `git_dir` (which need not exist yet).
+
+    `configuration` is passed by the environment, as command lines are there for every user to read.
+    """
+
+    def __init__(
+        self,
+        directory: Path | None = None,
+        git_dir: Path | None = None,
+        configuration: Sequence[tuple[str, str]] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._start = ["git", "--no-pager", *_NO_HOOKS]
+        if directory is not None:
+            self._start += ["-C", os.fspath(directory)]
+        if git_dir is not None:
+            self._start += [f"--git-dir={git_dir}"]
+        self._configuration, self._environment = tuple(configuration), dict(environment or {})
+
+    def ask(self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Done:
+        """Run git to its end, whatever its exit code."""
+        require_git()
+        return subprocess.run(
+            [*self._start, *arguments],
+            input=stdin,
+            capture_output=True,
+            env={**self._clean_environment(), **(env or {})},
+        )
+
+    def run(self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
+        """Return what git printed; Unavailable, with git's words, if it failed."""
+        done = self.ask(*arguments, stdin=stdin, env=env)
+        if done.returncode:
+            raise Unavailable(f"git {arguments[0]} failed: {words(done)}")
+        return done.stdout
+
+    def open(self, *arguments: str, stderr: IO[bytes] | int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+        """Start git with pipes to its standard input and output."""
+        try:
+            return subprocess.Popen(
+                [*self._start, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=self._clean_environment(),
+            )
+        except FileNotFoundError as error:
+            raise _no_git() from error
+
+    def stream(self, *arguments: str) -> Generator[bytes, None, None]:
+        """Yield the NUL-terminated fields git prints, as they come; git is stopped when the reader stops."""
+        with tempfile.TemporaryFile() as said, self.open(*arguments, stderr=said) as process:
+            cast(IO[bytes], process.stdin).close()
+            try:
+                yield from _fields(cast(IO[bytes], process.stdout))
+            except BaseException:
+                process.kill()
+                raise
+            if process.wait():
+                said.seek(0)
+                raise Unavailable(f"git {arguments[0]} failed: {_shown(said.read())}")
+
+    def _clean_environment(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("GIT_") or _INHERITED.fullmatch(k)}
+        count = int(kept.get("GIT_CONFIG_COUNT") or 0)
+        for number, (key, value) in enumerate(self._configuration, count):
+            kept[f"GIT_CONFIG_KEY_{number}"], kept[f"GIT_CONFIG_VALUE_{number}"] = key, value
+        if self._configuration:
+            kept["GIT_CONFIG_COUNT"] = str(count + len(self._configuration))
+        return {**kept, **_FIXED, **self._environment}
+
+
+def words(done: Done) -> str:
+    """Return what git said, for the user and never for us, without anybody's credentials."""
+    return _shown(done.stderr or done.stdout) or f"exit code {done.returncode}"
+
+
+@functools.cache
+def require_git() -> None:
+    """Raise Unavailable unless a git that is new enough is on the PATH. Nothing else asks for its version."""
+    try:
+        said = subprocess.run(["git", "version"], capture_output=True).stdout.decode()
+    except FileNotFoundError as error:
+        raise _no_git() from error
+    match = re.search(r"(\d+)\.(\d+)", said)
+    if match is None or (int(match[1]), int(match[2])) < OLDEST:
+        raise Unavailable(f"{said.strip() or 'this git'} is too old", hint=_INSTALL)
+
+
+_INSTALL = f"install git {OLDEST[0]}.{OLDEST[1]} or newer: https://git-scm.com/downloads"
+
+
+def _no_git() -> Unavailable:
+    return Unavailable("there is no git on the PATH", hint=_INSTALL)
+
+
+def _shown(said: bytes) -> str:
+    return redact(said.decode(errors="replace").strip())
+
+
+def _fields(stream: IO[bytes]) -> Iterator[bytes]:
+    rest = b""
+    while chunk := os.read(stream.fileno(), _CHUNK):
+        *whole, rest = (rest + chunk).split(b"\0")
+        yield from whole
+    if rest:
+        yield rest

@@ -1,0 +1,355 @@
+"""`GitRepository`: a registry's repository, wherever it is: read it, build commits in it, move its branch."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import re
+import shutil
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from ...core.errors import Invalid, MusterError, NotFound, Refused
+from ...core.snapshot import Change, Snapshot
+from . import history
+from .address import is_url, parse_url, redact
+from .checkout import move_branch, recover, tip_of
+from .history import LogEntry
+from .layout import Layout, Upstream, find_layout, start_of, upstream_of
+from .objects import GitTree, ObjectPipe, is_oid
+from .process import Git
+from .remote import Remote
+from .writing import write_commit
+
+_HEADS, _TAGS, _UPSTREAM = "refs/heads/", "refs/tags/", "refs/muster/upstream/"
+_BRANCH = re.compile(r"(?!-)[^\x00-\x20\x7f~^:?*\[\\]+")
+_NO_BRANCH = "name the branch with --branch"
+
+
+class GitRepository:
+    """The repository at `location`: a path inside one, or a URL, of which a bare mirror is kept below
+    `cache`.
+
+    Reads see `branch`, or what HEAD names. One object may be used from several threads. Close it when done.
+    """
+
+    def __init__(
+        self, location: str | os.PathLike[str], branch: str | None = None, cache: Path | None = None
+    ) -> None:
+        text = os.fspath(location)
+        if branch is not None:
+            _check_branch(branch)
+        self.location, self._branch_given = redact(text), branch
+        self._remote: Remote | None = None
+        self._default = branch  # of a URL: what its HEAD named when we last looked
+        self._lock = threading.Lock()
+        if is_url(text) and not Path(text).exists():
+            self._mirror = _mirror_of(text, cache)
+            address = parse_url(text)
+            self._git = Git(None, self._mirror, address.configuration, address.environment)
+            self._remote = Remote(self._git, address.url, self._mirror)
+        else:
+            self._git = Git(start_of(Path(text).expanduser().absolute()))
+        self._pipe = ObjectPipe(self._git, self.location)
+
+    def __enter__(self) -> GitRepository:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process that reads objects. Another starts if this object is used again."""
+        self._pipe.close()
+
+    # Reading
+
+    def head(self) -> str | None:
+        """Return the commit at the branch's tip, its objects at hand; None before the first commit."""
+        if self._remote is not None:
+            return self._follow(self._remote)
+        found = self._pipe.read(f"{_HEADS}{self._branch_given}" if self._branch_given else "HEAD")
+        return found.oid if found else None
+
+    def authority(self) -> str | None:
+        """Return the commit a change must build on: the upstream's tip in a clone whose branch has one, else
+        `head`.
+
+        Refused if the branch has commits and its upstream does not exist.
+        """
+        upstream = self._upstream
+        if upstream is None:
+            return self.head()
+        remote = self._upstream_remote(upstream)
+        tip = remote.refs(upstream.ref).get(upstream.ref)
+        if tip is None:
+            if self.head() is not None:
+                branch = upstream.ref.removeprefix(_HEADS)
+                raise Refused(
+                    f"{redact(upstream.remote)} has no branch {branch}",
+                    hint=f"git push {redact(upstream.remote)} HEAD:{branch}",
+                )
+            return None
+        here = f"{_UPSTREAM}{upstream.ref.removeprefix(_HEADS)}"
+        return self._bring(remote, upstream.ref, here, tip)
+
+    def commit_of(self, revision: str) -> str:
+        """Return the commit that a commit id, branch, git tag or date names; NotFound if there is none.
+
+        A date names the last commit of the branch's first-parent line by then: a day by its end, in UTC.
+        """
+        if not revision or revision.startswith(("-", ":")) or not revision.isprintable():
+            raise Invalid(
+                f"{revision!r} is not a revision", hint="give a commit, a branch, a git tag or a date"
+            )
+        found = self._commit_here(revision) if self._remote is None or is_oid(revision) else None
+        if found is not None:
+            return found
+        tip = self.head() if self._remote is None else self._fetch_named(self._remote, revision)
+        commit = self._commit_here(revision)
+        moment = history.parse_moment(revision)
+        if commit is None and moment and tip:
+            commit = history.commit_at(self._git, tip, moment)
+        if commit is None:
+            raise NotFound(
+                f"{self.location} has no commit {revision!r}", hint="see `git log`, or `git tag --list`"
+            )
+        return commit
+
+    def snapshot(self, commit: str | None) -> Snapshot:
+        """Return the files of a commit, none of them read yet; of None, no files."""
+        if commit is None:
+            return Snapshot(None, {})
+        self._require(commit)
+        return Snapshot(commit, GitTree(self._git, self._pipe, commit))
+
+    def entries(self, commit: str) -> Iterator[tuple[str, str, int]]:
+        """Yield (path, mode such as "100644", size in bytes) of everything in a commit, from one process."""
+        self._require(commit)
+        return history.entries(self._git, commit)
+
+    def diff(self, base: str | None, head: str, max_paths: int, max_bytes: int) -> Change:
+        """Return what differs in head from base (None: from nothing). Contents are read when asked for.
+
+        Invalid if more than max_paths paths differ; a file of more than max_bytes is special, and not read.
+        """
+        for commit in filter(None, (base, head)):
+            self._require(commit)
+        return history.diff(self._git, self._pipe, base, head, max_paths, max_bytes)
+
+    def log(self, commit: str, paths: Sequence[str] = (), limit: int | None = None) -> Iterator[LogEntry]:
+        """Yield the commits of the first-parent line that touch paths, newest first."""
+        self._require(commit)
+        return history.log(self._git, commit, paths, limit)
+
+    def tips(self, prefix: str) -> Mapping[str, str]:
+        """Return name -> commit of the branches that begin with prefix, such as "proposals/"; fetched."""
+        source = f"{_HEADS}{prefix}"
+        remote, target = self._authority_refs()
+        if remote is None:
+            return self._local_refs(source)
+        found = {ref: oid for ref, oid in remote.refs(f"{source}*").items() if ref.startswith(source)}
+        here = self._local_refs(f"{target}{prefix}")
+        tips = {ref.removeprefix(_HEADS): oid for ref, oid in found.items()}
+        if here != tips:
+            if self._remote is not None:
+                _make_mirror(self._mirror, next(iter(tips.values()), None))
+            remote.fetch_all(source, f"{target}{prefix}")
+            here = self._local_refs(f"{target}{prefix}")
+        return here
+
+    # Writing
+
+    def commit(self, parent: str | None, change: Change, author: str, at: datetime) -> str:
+        """Return a new commit that carries out change on parent. Nothing points at it yet."""
+        if parent is not None:
+            self._require(parent)
+        elif self._remote is not None:
+            _make_mirror(self._mirror, None)
+        return write_commit(self._git, parent, change, author, at)
+
+    def publish(self, new: str, old: str | None, branch: str | None = None) -> str | None:
+        """Move branch (None: the repository's own) from old (None: it must not exist) to new by
+        compare-and-swap.
+
+        Conflict: it is somewhere else, and nothing is lost. Refused: it is where it was, as a server, a lock
+        or local edits said no. Unavailable: the remote cannot be asked. In a clone the upstream's branch
+        moves, and the clone's follows as a fast-forward; where it cannot, the answer is a sentence that says
+        why.
+        """
+        if branch is not None:
+            _check_branch(branch)
+        if self._remote is not None:
+            ref = f"{_HEADS}{branch or self._branch_of_remote(self._remote)}"
+            self._remote.push(new, old, ref)
+            self._git.ask("update-ref", ref, new)
+            return None
+        own = self._own_branch
+        upstream = self._upstream
+        if upstream is not None:
+            moved = upstream.ref if branch in (None, own) else f"{_HEADS}{branch}"
+            self._upstream_remote(upstream).push(new, old, moved)
+            return self._catch_up(f"{_HEADS}{own}", new) if moved == upstream.ref else None
+        if (target := branch or own) is None:
+            raise Refused(f"HEAD of {self.location} is detached: it is on no branch", hint=_NO_BRANCH)
+        move_branch(self._git, self._layout, f"{_HEADS}{target}", new, old)
+        return None
+
+    def recover(self) -> None:
+        """Take back files that a killed `publish` moved ahead of their branch. The next one does so too."""
+        if self._remote is None:
+            recover(self._git, self._layout)
+
+    def author(self) -> str:
+        """Return "Name <email>" by git's own rules; Invalid if git does not know who the user is."""
+        done = self._git.ask("-c", "user.useConfigOnly=true", "var", "GIT_AUTHOR_IDENT")
+        if done.returncode:
+            raise Invalid(
+                "git does not know who you are",
+                hint='git config --global user.name "Your Name" && '
+                "git config --global user.email you@example.com",
+            )
+        return done.stdout.decode(errors="replace").rpartition("> ")[0] + ">"
+
+    def root(self) -> Path:
+        """Return the directory that relative paths in the registry's configuration are relative to."""
+        return self._mirror if self._remote is not None else self._layout.root
+
+    def work_tree(self) -> Path | None:
+        """Return the top of the work tree; None for a bare repository and for a URL."""
+        return None if self._remote is not None else self._layout.top
+
+    # How this repository is laid out
+
+    @functools.cached_property
+    def _layout(self) -> Layout:
+        return find_layout(self._git, self.location)
+
+    @functools.cached_property
+    def _own_branch(self) -> str | None:
+        if self._branch_given is not None:
+            return self._branch_given
+        done = self._git.ask("symbolic-ref", "--quiet", "HEAD")
+        return done.stdout.decode().strip().removeprefix(_HEADS) or None
+
+    @functools.cached_property
+    def _upstream(self) -> Upstream | None:
+        if self._remote is not None or self._own_branch is None:
+            return None
+        return upstream_of(self._layout, self._own_branch)
+
+    def _upstream_remote(self, upstream: Upstream) -> Remote:
+        return Remote(self._git, upstream.remote, self._layout.common)
+
+    def _authority_refs(self) -> tuple[Remote | None, str]:
+        """The remote that has the last word, if any, and where its branches are kept here."""
+        if self._remote is not None:
+            return self._remote, _HEADS
+        upstream = self._upstream
+        return (None, _HEADS) if upstream is None else (self._upstream_remote(upstream), _UPSTREAM)
+
+    def _local_refs(self, prefix: str) -> Mapping[str, str]:
+        """Return branch name -> commit of the refs that begin with prefix."""
+        base = _UPSTREAM if prefix.startswith(_UPSTREAM) else _HEADS
+        listed = self._git.ask("for-each-ref", "--format=%(objectname) %(refname)", base).stdout
+        lines = (line.split(" ", 1) for line in listed.decode(errors="surrogateescape").splitlines())
+        return {ref.removeprefix(base): oid for oid, ref in lines if ref.startswith(prefix)}
+
+    def _require(self, commit: str) -> None:
+        if not is_oid(commit):
+            raise Invalid(f"{commit!r} is not a full commit id")
+        if self._commit_here(commit) is None:
+            raise NotFound(f"{self.location} has no commit {commit}")
+
+    def _commit_here(self, revision: str) -> str | None:
+        """Return the commit that revision names, without asking a remote."""
+        if self._remote is not None and not self._mirror.exists():
+            return None
+        found = self._pipe.read(f"{revision}^{{commit}}")
+        return found.oid if found else None
+
+    # Following a remote
+
+    def _follow(self, remote: Remote) -> str | None:
+        """Return the tip of a URL's branch, fetched if the mirror has it not."""
+        refs = remote.refs("HEAD", *([f"{_HEADS}{self._branch_given}"] if self._branch_given else []))
+        ref = f"{_HEADS}{self._branch_given}" if self._branch_given else refs.get("ref: HEAD", "HEAD")
+        tip = refs.get(ref)
+        if tip is None:
+            return None
+        _make_mirror(self._mirror, tip)
+        if ref != "HEAD" and self._branch_given is None:
+            self._default = ref.removeprefix(_HEADS)
+        return self._bring(remote, ref, ref if ref != "HEAD" else f"{_UPSTREAM}HEAD", tip)
+
+    def _bring(self, remote: Remote, source: str, target: str, tip: str) -> str:
+        if tip_of(self._git, target) == tip:
+            return tip
+        remote.fetch(source, target, tip)
+        return tip_of(self._git, target) or tip
+
+    def _fetch_named(self, remote: Remote, revision: str) -> str | None:
+        """Fetch the branch and the git tag that a name, or the name it begins with (`v1~2`), stands for.
+
+        The result is the tip of the repository's own branch.
+        """
+        tip = self._follow(remote)
+        name = re.split(r"[~^@:]", revision, maxsplit=1)[0]
+        found = remote.refs(f"{_HEADS}{name}", f"{_TAGS}{name}") if _BRANCH.fullmatch(name) else {}
+        for ref in (f"{_HEADS}{name}", f"{_TAGS}{name}"):
+            if ref in found:
+                _make_mirror(self._mirror, found[ref])
+                self._bring(remote, ref, ref, found[ref])
+        return tip
+
+    def _branch_of_remote(self, remote: Remote) -> str:
+        if self._default is None:
+            self._default = (
+                remote.refs("HEAD").get("ref: HEAD", "").removeprefix(_HEADS) or remote.unborn_branch()
+            )
+        return self._default
+
+    def _catch_up(self, ref: str, new: str) -> str | None:
+        """Bring the clone's own branch to new if that is a fast-forward; say why if it is not."""
+        now = tip_of(self._git, ref)
+        if now is not None and self._git.ask("merge-base", "--is-ancestor", now, new).returncode:
+            return f"your clone has commits of its own on {ref.removeprefix(_HEADS)}: `git pull` joins them"
+        try:
+            move_branch(self._git, self._layout, ref, new, now)
+        except MusterError as error:
+            return f"your clone is behind: {error}; then `git pull`"
+        return None
+
+
+def _check_branch(branch: str) -> None:
+    if (
+        not _BRANCH.fullmatch(branch)
+        or ".." in branch
+        or "@{" in branch
+        or branch.endswith(("/", ".lock", "."))
+    ):
+        raise Invalid(f"{branch!r} cannot name a branch")
+
+
+def _mirror_of(url: str, cache: Path | None) -> Path:
+    """Where the mirror of a URL is: the same for everybody's credentials."""
+    home = cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "muster" / "git"
+    bare = re.sub(r"(?<=//)[^/]*@", "", parse_url(url).url)
+    return home / hashlib.sha256(bare.encode()).hexdigest()[:16]
+
+
+def _make_mirror(mirror: Path, tip: str | None) -> None:
+    """Make an empty mirror, with ids as long as tip's, unless there is one. Many may try at once."""
+    if (mirror / "HEAD").exists():
+        return
+    mirror.parent.mkdir(parents=True, exist_ok=True)
+    draft = mirror.with_name(f"{mirror.name}.{os.getpid()}-{threading.get_ident()}")
+    algorithm = "sha256" if tip and len(tip) == 64 else "sha1"
+    Git(mirror.parent).run("init", "--quiet", "--bare", f"--object-format={algorithm}", str(draft))
+    try:
+        draft.rename(mirror)
+    except OSError:  # somebody else was first
+        shutil.rmtree(draft)
