@@ -268,7 +268,7 @@ class RegisteredModel:
 class Described:
     """What an artifact says about itself, read from its files and never by running it.
 
-    `path` of `input_example` is relative to the artifact.
+    `input_example` and `model_card` are paths relative to the artifact.
     """
 
     format: str
@@ -279,6 +279,7 @@ class Described:
     metrics: Metrics = field(default_factory=dict)
     params: Params = field(default_factory=dict)
     run: Run | None = None
+    model_card: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
