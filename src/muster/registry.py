@@ -16,17 +16,19 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from .backends import formats
 from .backends.artifacts import ArtifactStore, Progress
-from .backends.git import GitRepository
-from .core import checks, compare, dvcfile, history, names, plans
+from .backends.git import GitRepository, code_state
+from .core import checks, compare, dvcfile, history, names, plans, registration
 from .core import operations as ops
 from .core.errors import Conflict, Finding, Integrity, Invalid, NotFound, Refused
 from .core.events import Event, events
 from .core.message import message, reason_of
-from .core.models import ModelVersion, RegisteredModel
+from .core.models import Code, ModelVersion, RegisteredModel, Stored
 from .core.operations import Expect, Operation
 from .core.plans import Plan
 from .core.policy import Evidence, Pointer, Policy
+from .core.registration import Registration
 from .core.snapshot import EMPTY, Change, Snapshot, parse_reference
 
 ATTEMPTS = 20  # how often a write is planned again after losing a race
@@ -203,8 +205,6 @@ class Registry:
         A format that can run code when it is loaded (pickle and its kin) is Refused unless `trust` says that whoever
         wrote it is trusted.
         """
-        from .backends import formats
-
         snapshot = self.snapshot()
         model, number = snapshot.resolve(reference)
         manifest, oid = snapshot.manifest(model, number), _dvc_file(snapshot, model, number).oid
@@ -313,6 +313,56 @@ class Registry:
     def now(self) -> str:
         """The moment, UTC, as manifests write it."""
         return f"{self._clock().astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+
+    def register(
+        self,
+        model: str,
+        path: str | os.PathLike[str],
+        *,
+        reason: str = "",
+        progress: Progress | None = None,
+        **said: Any,
+    ) -> ModelVersion:
+        """Register a file or directory as a new version of model, which is created where it does not exist.
+
+        `said` are fields of `Registration`: label, description, metrics, params, tags, aliases, stage, lineage, ...
+        What the files say about themselves is taken over. The same content again returns the version that exists,
+        unless `allow_duplicate`. The files are stored first; the commit that names them is made last.
+        """
+        wanted = self.registration(Registration(model, Path(path), **said), progress)
+        outcome = self.submit(wanted, reason=reason)
+        after = self._git.snapshot(outcome.commit)
+        return after.version(model, ops.find_version(after, model, wanted.stored) or after.versions(model)[-1])
+
+    def registration(
+        self, said: Registration, progress: Progress | None = None, dry_run: bool = False
+    ) -> ops.RegisterVersion:
+        """Return the operation that registers a version, its files stored (or, in a dry run, only hashed).
+
+        Whatever policy or a name in use would refuse is refused before the files are read.
+        """
+        path, now = Path(said.path), self._now()
+        described = formats.describe(path, said.format)
+        found = (described, self.author, self.now, self._training_code(path), path.is_file())
+
+        def wanted(stored: Stored) -> ops.RegisterVersion:
+            described, by, at, code, is_file = found
+            return registration.request(said, described, stored, by, at, code, is_file)
+
+        if not dry_run:
+            early = self._plan(now, (wanted(registration.placeholder(said)),))
+            replace(early, findings=tuple(f for f in early.findings if f.rule == "gates_pass")).require_sound()
+        store, beside = self._store(now), {name: Path(card) for name, card in said.beside.items()}
+        take = store.digest if dry_run else store.take
+        return wanted(take(path, beside, **_reporting(progress)))
+
+    def _training_code(self, path: Path) -> Code | None:
+        """The state of the repository that path, or else the working directory, is in; None if that is this registry."""
+        registry = self._git.work_tree()
+        for place in (path.resolve(), Path.cwd()):
+            if (registry is None or not place.is_relative_to(registry)) and (code := code_state(place)):
+                return code
+        return None
 
     def set_alias(self, alias: str, reference: str, *, expect: Expect = None, reason: str = "") -> Outcome:
         """Point alias at the version that reference names."""

@@ -15,10 +15,10 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from . import names
-from .compare import signature_compatibility
-from .models import Annotations, Manifest, ModelVersion
-from .snapshot import Snapshot, did_you_mean
 from .errors import NotFound
+from .models import Annotations, Manifest, ModelVersion
+from .signatures import signature_compatibility
+from .snapshot import Snapshot, did_you_mean
 
 PointerKind = Literal["alias", "stage"]
 ARCHIVED = "archived"

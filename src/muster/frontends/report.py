@@ -13,7 +13,7 @@ from ..core.compare import Comparison
 from ..core.errors import Finding
 from ..core.events import Event
 from ..core.history import Entry
-from ..core.models import ModelVersion, RegisteredModel, Signature
+from ..core.models import ArtifactFile, ModelVersion, RegisteredModel, Signature
 from ..core.plans import Plan
 from ..core.policy import Gate, Policy
 from ..core.snapshot import Change
@@ -178,8 +178,27 @@ def entry_lines(entry: Entry) -> Iterator[str]:
 
 
 def comparison_lines(difference: Comparison) -> Iterator[str]:
-    """Yield the lines of a comparison, what differs first."""
-    yield from difference_lines(difference)
+    """Yield the lines of a comparison: metrics first, then whatever else differs."""
+    if difference.same_content:
+        yield f"{difference.a} and {difference.b} have the same files"
+    metrics = [(r.name, _number(r.a), _number(r.b), _signed(r.delta), _percent(r.relative)) for r in difference.metrics]
+    if metrics:
+        yield from table(metrics, ("METRIC", difference.a, difference.b, "DELTA", "CHANGE"))
+    yield f"signature: {difference.signature}"
+    yield from (f"    {safe(reason)}" for reason in difference.signature_reasons)
+    for name in ("params", "tags", "requirements", "lineage"):
+        rows = [r for r in getattr(difference, name) if r.change != "same"]
+        if rows:
+            yield f"{name}:"
+            yield from (f"    {safe(f'{r.name}: {_side(r.a)} -> {_side(r.b)}')}" for r in rows)
+    if difference.formats.change != "same":
+        yield f"format: {safe(f'{difference.formats.a} -> {difference.formats.b}')}"
+    changed = [r for r in difference.files if r.change != "same"]
+    same = len(difference.files) - len(changed)
+    yield f"files: {len(changed)} differ, {same} are the same; {_signed(difference.size_delta)} bytes"
+    for row in changed:
+        sizes = f"{_file_size(row.a)} -> {_file_size(row.b)}"
+        yield f"    {row.change:<8} {safe(row.name)}  {sizes}"
 
 
 def policy_lines(policy: Policy) -> Iterator[str]:
@@ -231,6 +250,26 @@ def size(count: int) -> str:
             return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.6g}"
+
+
+def _signed(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.6g}"
+
+
+def _percent(fraction: float | None) -> str:
+    return "-" if fraction is None else f"{fraction:+.1%}"
+
+
+def _side(value: object) -> str:
+    return "-" if value is None else str(value)
+
+
+def _file_size(file: ArtifactFile | None) -> str:
+    return "-" if file is None else size(file.size)
 
 
 def _bound_words(bound: Any) -> Iterator[str]:
