@@ -1,0 +1,144 @@
+"""Which remote is used and with which settings: the committed configuration, and each user's own around it.
+
+DVC's levels, each overriding those before it, key by key: the system's, the user's (global), the
+repository's, and `.dvc/config.local`. The repository's comes from the caller as bytes and is judged
+(`core.dvcconfig`); the others are their user's own, and the only ones that may hold credentials. Nothing
+here imports DVC.
+"""
+
+# ruff: noqa: PTH100, PTH111
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from ...core.dvcconfig import DvcConfig
+from ...core.errors import Invalid, Unavailable
+
+Section = dict[str, Any]
+
+# The keys whose value is a path, which DVC reads as relative to the directory of the file it stands in.
+_PATHS = ("credentialpath", "configpath", "keyfile", "cert_path", "key_path", "url")
+_NAMED = re.compile(r"\s*remote\s*\"(.*)\"\s*")
+_DEFAULT_KINDS = ("reflink", "copy")
+_MAX_JOBS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The remote in use. `sections` is the merged configuration in the shape of DVC's own."""
+
+    name: str
+    url: str
+    sections: Mapping[str, Any]
+
+    @property
+    def directory(self) -> Path | None:
+        """The directory that the remote is; None for one on a server."""
+        return None if re.match(r"\w+://", self.url) else Path(self.url)
+
+    @property
+    def shown(self) -> str:
+        """The url without what a reader must not see."""
+        if self.directory is not None:
+            return self.url
+        parts = urlsplit(self.url)
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")).rstrip("/")
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The ways in which a file may come into a DVC cache, best first."""
+        kinds = self.sections.get("cache", {}).get("type") or _DEFAULT_KINDS
+        return tuple(k.strip() for k in (kinds.split(",") if isinstance(kinds, str) else kinds))
+
+    @property
+    def jobs(self) -> int:
+        """How many small objects are on their way at once: more cost memory, and are no faster."""
+        jobs = str(self.sections["remote"][self.name].get("jobs", ""))
+        return min(max(int(jobs), 1), _MAX_JOBS) if jobs.isdecimal() else 4
+
+
+def settings_of(committed: DvcConfig, root: Path) -> Settings:
+    """Return the remote to use. Invalid if none is configured, or one that keeps files by their own names."""
+    dvc = Path(os.path.abspath(root)) / ".dvc"
+    system, user = _user_directories()
+    sections: Section = {}
+    _merge(sections, _level(system / "config"))
+    _merge(sections, _level(user / "config"))
+    _merge(sections, _with_paths(_committed(committed), dvc))
+    _merge(sections, _level(dvc / "config.local"))
+    name = str(sections.get("core", {}).get("remote", "")).lower()
+    remote = sections.get("remote", {}).get(name)
+    if not name or not isinstance(remote, dict) or "url" not in remote:
+        raise Invalid(
+            "The registry's .dvc/config names no default remote, so there is nowhere to keep artifacts.",
+            hint="dvc remote add --default NAME URL, and commit .dvc/config.",
+        )
+    if any(str(remote.get(key, "false")).lower() != "false" for key in ("version_aware", "worktree")):
+        raise Invalid(
+            f"The remote {name!r} keeps files by their own names (version_aware or worktree).",
+            hint="Use a remote that is neither.",
+        )
+    return Settings(name, str(remote["url"]), sections)
+
+
+def _committed(config: DvcConfig) -> Section:
+    remotes = {name: dict(items) for name, items in config.remotes.items()}
+    return {"core": dict(config.core), "cache": dict(config.cache), "remote": remotes}
+
+
+def _level(path: Path) -> Section:
+    """Return one of the user's own files as DVC reads it; nothing if it is not there."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise Unavailable(f"{path} cannot be read.", hint="Correct it, or remove it.") from error
+    from configobj import ConfigObj, ConfigObjError  # type: ignore[import-untyped]
+
+    try:
+        sections = _lower(ConfigObj(text.splitlines(True)).dict())
+    except ConfigObjError as error:
+        place = (
+            f"{path}:{error.line_number}" if error.line_number else str(path)
+        )  # its text may quote a secret
+        raise Invalid(f"{place} is not DVC's configuration.", hint="Correct it, or remove it.") from None
+    named = {match[1]: items for name, items in sections.items() if (match := _NAMED.fullmatch(name))}
+    return _with_paths({**sections, "remote": named}, path.parent)
+
+
+def _user_directories() -> tuple[Path, Path]:
+    system, user = os.environ.get("DVC_SYSTEM_CONFIG_DIR"), os.environ.get("DVC_GLOBAL_CONFIG_DIR")
+    if not (system and user):
+        from platformdirs import site_config_dir, user_config_dir
+
+        system = system or site_config_dir("dvc", "iterative")
+        user = user or user_config_dir("dvc", "iterative")
+    return Path(system), Path(user)
+
+
+def _merge(into: Section, update: Mapping[str, Any]) -> None:
+    for key, value in update.items():
+        if isinstance(into.get(key), dict) and isinstance(value, Mapping):
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def _lower(section: Mapping[str, Any]) -> Section:
+    return {k.lower(): _lower(v) if isinstance(v, Mapping) else v for k, v in section.items()}
+
+
+def _with_paths(sections: Section, base: Path) -> Section:
+    for remote in sections.get("remote", {}).values():
+        for key in _PATHS:
+            if isinstance(value := remote.get(key), str) and not re.match(r"\w+://", value):
+                remote[key] = os.path.abspath(base / os.path.expanduser(value))
+    return sections

@@ -1,0 +1,192 @@
+"""Files made so that nobody sees half of one: kernel copies, new files only, scratch directories."""
+
+# ruff: noqa: PTH101, PTH108, PTH112, PTH114, PTH123
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import glob
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ...core.errors import Refused, Unavailable
+
+READ_ONLY = 0o444
+READ_ONLY_DIRECTORY = 0o555
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+_FICLONE = 0x40049409  # ioctl_ficlone(2): share the blocks, where the file system can
+_STEP = 64 << 20
+_CHUNK = 4 << 20
+_CANNOT = frozenset(
+    {
+        errno.EXDEV,
+        errno.EINVAL,
+        errno.ENOSYS,
+        errno.EOPNOTSUPP,
+        errno.ENOTTY,
+        errno.EPERM,
+        errno.EACCES,
+        errno.EMLINK,
+    }
+)
+
+
+def write_new(path: str, data: bytes, read_only: bool) -> None:
+    """Write data to a file that is not there yet; nothing is left of it if that fails."""
+    with _new_file(path, read_only) as descriptor:
+        _write(descriptor, data)
+
+
+def clone(source: str, target: str, read_only: bool, kinds: Sequence[str] = ("reflink", "copy")) -> None:
+    """Make target, which is not there yet, from source in the first of DVC's kinds that works here.
+
+    A hard link is made only if kinds asks for one: an edit in place of either file then changes both.
+    """
+    if (
+        "hardlink" in kinds
+        and "copy" not in kinds[: kinds.index("hardlink")]
+        and _link(source, target, read_only)
+    ):
+        return
+    with open(source, "rb", buffering=0) as file, _new_file(target, read_only) as descriptor:
+        _copy(file.fileno(), descriptor)
+
+
+@contextmanager
+def scratch(parent: Path, name: str) -> Iterator[str]:
+    """Give a new directory inside parent that is gone afterwards; clear away those of dead processes.
+
+    It is locked while in use. What `name` begins with is what its leftovers are known by.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    _sweep(parent, name)
+    path, descriptor = _locked_directory(parent, name)
+    try:
+        yield str(path)
+    finally:
+        os.close(descriptor)
+        remove_tree(str(path))
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Turn what the operating system refuses into one of muster's errors, by its number."""
+    try:
+        yield
+    except ConnectionError:  # of whoever is told of the progress
+        raise
+    except OSError as error:
+        raise failure_of(error) from error
+
+
+def failure_of(error: OSError) -> Refused | Unavailable:
+    """Return the error that says what the operating system refused."""
+    place, reason = error.filename or "A file", error.strerror or type(error).__name__
+    if error.errno in FULL:
+        return Unavailable(f"There is no room to write: {reason}.", hint="Free some space, then try again.")
+    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+        return Refused(f"{place} cannot be used: {reason}.", hint="Check its permissions.")
+    return Unavailable(
+        f"{place} cannot be used: {reason}.", hint="Check that the disk is there, then try again."
+    )
+
+
+def remove_tree(path: str) -> None:
+    """Remove a directory and all in it, read-only directories too; nothing if it is not there."""
+    if not os.path.isdir(path) or os.path.islink(path):
+        return
+    for directory, _, _ in os.walk(path):
+        os.chmod(directory, 0o700)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def _sweep(parent: Path, name: str) -> None:
+    for leftover in parent.glob(f"{glob.escape(name)}*"):
+        try:
+            descriptor = os.open(leftover, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # in use, or nobody can tell
+            continue
+        else:
+            remove_tree(str(leftover))
+        finally:
+            os.close(descriptor)
+
+
+def _locked_directory(parent: Path, name: str) -> tuple[Path, int]:
+    while True:
+        path = parent / f"{name}{secrets.token_hex(6)}"
+        path.mkdir(mode=0o700)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        with suppress(OSError):  # a file system without locks: its leftovers stay until somebody removes them
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if path.exists():  # nobody swept it away before it was locked
+            return path, descriptor
+        os.close(descriptor)
+
+
+@contextmanager
+def _new_file(path: str, read_only: bool) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    try:
+        try:
+            yield descriptor
+            if read_only:
+                os.fchmod(descriptor, READ_ONLY)
+        finally:
+            os.close(descriptor)
+    except BaseException:
+        os.unlink(path)
+        raise
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _link(source: str, target: str, read_only: bool) -> bool:
+    try:
+        os.link(source, target)
+        if read_only:
+            os.chmod(target, READ_ONLY)
+    except OSError as error:
+        with suppress(FileNotFoundError):
+            os.unlink(target)
+        if error.errno not in _CANNOT:
+            raise
+        return False
+    return True
+
+
+def _copy(source: int, target: int) -> None:
+    """Copy one open file to another, empty one: a shared copy, else by the kernel, else by hand."""
+    try:
+        fcntl.ioctl(target, _FICLONE, source)
+    except OSError as error:
+        if error.errno not in _CANNOT:
+            raise
+    else:
+        return
+    in_kernel = getattr(os, "copy_file_range", None)  # Linux alone has it
+    try:
+        while in_kernel and in_kernel(source, target, _STEP):
+            pass
+    except OSError as error:
+        if error.errno not in _CANNOT or os.fstat(target).st_size:
+            raise
+    # Some file systems say that they copied nothing where they cannot copy, so what is left is read and
+    # written.
+    while chunk := os.read(source, _CHUNK):
+        _write(target, chunk)

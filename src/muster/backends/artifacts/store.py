@@ -1,0 +1,323 @@
+"""The artifact store: files of versions into DVC's remote and cache, and verified files out of them."""
+
+# ruff: noqa: PTH100, PTH101, PTH104, PTH108, PTH114, PTH116
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from functools import cached_property
+from pathlib import Path
+
+from ...core import filelist
+from ...core.dvcconfig import parse_config
+from ...core.errors import Conflict, Finding, Integrity, Invalid, NotFound
+from ...core.models import ArtifactFile, Stored
+from . import disk
+from .config import Settings, settings_of
+from .delivery import Delivery, Link, fetch_verified, in_parallel, verify_in_place
+from .directory import Directory
+from .hashing import md5_of, read_sha256
+from .intake import Intake
+from .progress import Meter, Progress, silent
+from .remote import Remote
+from .survey import survey
+from .verified import VerifiedCache
+
+VERIFY_RULE = "artifact_is_intact"
+
+_OID = re.compile(r"[0-9a-f]{32}(?:\.dir)?")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+class ArtifactStore:
+    """The files of a registry's versions: where DVC keeps them, and muster's own cache of verified ones.
+
+    `config` is the committed `.dvc/config`, which must be of the branch that is trusted. Urls in it are
+    relative to `root/.dvc`. `cache` belongs to one user. `dvc_cache` is the clone's DVC cache, None where
+    there is no work tree. Invalid if `config` is not plain; no remote is looked for before it is needed.
+    """
+
+    def __init__(self, config: bytes, root: Path, cache: Path, dvc_cache: Path | None = None) -> None:
+        self._committed, self._root = parse_config(config), root
+        self._cache = VerifiedCache(Path(os.path.abspath(cache)))
+        self._dvc_cache = None if dvc_cache is None else Path(os.path.abspath(dvc_cache))
+
+    @cached_property
+    def _settings(self) -> Settings:
+        return settings_of(self._committed, self._root)
+
+    @cached_property
+    def _remote(self) -> Directory | Remote:
+        directory = self._settings.directory
+        return Remote(self._settings) if directory is None else Directory(directory)
+
+    @cached_property
+    def _sources(self) -> tuple[Directory | Remote, ...]:
+        """Where objects may be, the nearest first and the remote last."""
+        return (self._remote,) if self._dvc_cache is None else (Directory(self._dvc_cache), self._remote)
+
+    @property
+    def _jobs(self) -> int:
+        return 1 if isinstance(self._remote, Directory) else self._settings.jobs
+
+    def uri(self, oid: str) -> str:
+        """Return where an object is: a path or a URL, without credentials."""
+        return self._remote.uri(_checked(oid))
+
+    def take(self, source: Path, progress: Progress = silent) -> Stored:
+        """Store a file or directory in the DVC cache and the remote; what is there already is not sent again.
+
+        NotFound if there is no source, Invalid with every file that cannot be stored, Integrity if one
+        changes meanwhile. The files go first and the list that names them last.
+        """
+        sources = survey(source)
+        total = sum(file.size for file in sources)
+        with disk.disk_errors(), ExitStack() as stack:
+            remote = self._remote if isinstance(self._remote, Remote) else None
+            directories = [Directory(self._dvc_cache, self._settings.kinds)] if self._dvc_cache else []
+            directories += [self._remote] if isinstance(self._remote, Directory) else []
+            places = [(directory, stack.enter_context(directory.writer())) for directory in directories]
+            intake = Intake(places, remote, stack.enter_context(self._cache.scratch()))
+            hashed, sent = Meter(progress, "hash", total), Meter(progress, "push", total)
+            stored = intake.take(sources, hashed, sent)
+            hashed.close()
+            intake.send(sources, stored, sent, self._jobs)
+            data = filelist.dump({file.path: file.md5 for file in stored})
+            oid = f"{md5_of(data)}.dir"
+            intake.write_list(data, oid)
+        return Stored(oid, stored)
+
+    def missing(self, oids: Iterable[str]) -> tuple[str, ...]:
+        """Return which objects the remote lacks, and which of the files that a list among them names."""
+        wanted: dict[str, None] = {}
+        with disk.disk_errors():
+            for oid in oids:
+                wanted[_checked(oid)] = None
+                wanted.update(dict.fromkeys(self._listed(oid)))
+            lacking = self._remote.missing(wanted)
+        return tuple(oid for oid in wanted if oid in lacking)
+
+    def listing(self, oid: str) -> Mapping[str, str]:
+        """Return relpath -> md5 of a list of files. Integrity if it is not one that an artifact may have."""
+        if not _checked(oid).endswith(".dir"):
+            raise Invalid(f"{oid} is the address of a file, not of a list of files.")
+        with disk.disk_errors():
+            return self._listing(oid, self._sources, kept=True)
+
+    def pull(
+        self,
+        oid: str,
+        files: Sequence[ArtifactFile],
+        destination: Path,
+        progress: Progress = silent,
+        link: Link = "copy",
+    ) -> None:
+        """Lay an artifact's files out at destination, which must not exist or be an empty directory.
+
+        All of them appear at once, after each was verified. "auto" shares the disk with muster's cache: the
+        files are read-only. Integrity if the list or a file is not what the manifest says, NotFound if one
+        is not there.
+        """
+        destination = Path(os.path.abspath(destination))
+        _refuse_occupied(destination)
+        with disk.disk_errors():
+            md5s = self._listing_of(oid, files, self._sources)
+            with disk.scratch(destination.parent, f".{destination.name[:100]}.partial-") as quarantine:
+                self._lay_out(files, md5s, f"{quarantine}/files", link, Meter(progress, "pull", _size(files)))
+                try:
+                    os.rename(f"{quarantine}/files", destination)
+                except OSError as error:
+                    _refuse_occupied(destination)
+                    raise error
+
+    def tree(self, oid: str, files: Sequence[ArtifactFile], digest: str, progress: Progress = silent) -> Path:
+        """Return a read-only directory of an artifact's files in muster's cache, verified now.
+
+        `digest` is the artifact's: `sha256:` and 64 hexadecimal digits.
+        """
+        if not _DIGEST.fullmatch(digest):
+            raise Invalid(f"{digest!r} is not the digest of an artifact.")
+        place = self._cache.tree_path(digest)
+        with disk.disk_errors():
+            if not self._holds(place, files, progress):
+                self._build_tree(oid, files, place, progress)
+        return place
+
+    def verify(
+        self, oid: str, files: Sequence[ArtifactFile], progress: Progress = silent
+    ) -> tuple[Finding, ...]:
+        """Read every byte of an artifact from the remote, keep none, and return what is not as registered."""
+        findings: list[Finding] = []
+        with disk.disk_errors(), self._cache.scratch() as scratch:
+            try:
+                md5s = self._listing_of(oid, files, (self._remote,))
+            except (Integrity, NotFound) as error:
+                return (Finding("", VERIFY_RULE, str(error)),)
+            meter = Meter(progress, "verify", _size(files))
+
+            def check(file: ArtifactFile) -> None:
+                try:
+                    self._read_back(file, md5s[file.path], scratch, meter)
+                except (Integrity, NotFound) as error:
+                    findings.append(Finding(file.path, VERIFY_RULE, str(error)))
+
+            in_parallel(self._jobs, check, files)
+            meter.close()
+        return tuple(sorted(findings, key=lambda finding: finding.path))
+
+    def _listed(self, oid: str) -> Iterable[str]:
+        """Return the files that a list names, if it is a list and can be read."""
+        if not oid.endswith(".dir"):
+            return ()
+        try:
+            return self._listing(oid, self._sources, kept=True).values()
+        except (Integrity, NotFound):
+            return ()
+
+    def _listing_of(
+        self, oid: str, files: Sequence[ArtifactFile], sources: Sequence[Directory | Remote]
+    ) -> Mapping[str, str]:
+        """Return the list that must name exactly the files of the manifest."""
+        paths = [file.path for file in files]
+        if problems := [f"{path!r} {why}" for path, why in filelist.problems_with_paths(paths)]:
+            raise Integrity(f"The manifest names files that no artifact may have: {'; '.join(problems[:5])}.")
+        listed = self._listing(_checked(oid), sources, kept=len(sources) > 1 or sources == self._sources)
+        if odd := sorted(set(paths) ^ set(listed)):
+            raise Integrity(
+                f"The list of files {oid} is not that of the manifest: they differ in {', '.join(odd[:5])}.",
+                hint="Trust nothing of this version until somebody has looked.",
+            )
+        return listed
+
+    def _listing(self, oid: str, sources: Sequence[Directory | Remote], kept: bool) -> Mapping[str, str]:
+        """Return a list from the first place that has it; from muster's cache only if `kept`."""
+        if kept and (data := self._cache.read_list(oid, filelist.MAX_BYTES)) and f"{md5_of(data)}.dir" == oid:
+            return _parsed(oid, data)
+        for source in sources:
+            try:
+                data = self._read(source, oid)
+            except NotFound:
+                if source is sources[-1]:
+                    raise
+                continue
+            if f"{md5_of(data)}.dir" == oid:
+                break
+        else:
+            raise Integrity(
+                f"The list of files {sources[-1].uri(oid)} is not the one that was registered.",
+                hint="Trust nothing from this remote until somebody has looked.",
+            )
+        listed = _parsed(oid, data)
+        self._cache.keep_list(data, oid)
+        return listed
+
+    def _read(self, source: Directory | Remote, oid: str) -> bytes:
+        if isinstance(source, Directory):
+            return source.read(oid, filelist.MAX_BYTES)
+        with self._cache.scratch() as scratch:
+            source.fetch(oid, f"{scratch}/list", filelist.MAX_BYTES)
+            return Path(scratch, "list").read_bytes()
+
+    def _lay_out(
+        self, files: Sequence[ArtifactFile], md5s: Mapping[str, str], root: str, link: Link, meter: Meter
+    ) -> None:
+        with self._cache.scratch() as scratch:
+            Delivery(self._cache, self._sources, scratch, link, meter).lay_out(files, md5s, root, self._jobs)
+        meter.close()
+
+    def _read_back(self, file: ArtifactFile, md5: str, scratch: str, meter: Meter) -> None:
+        """Read one file of the remote. Integrity or NotFound if it is not there as it was registered."""
+        if isinstance(self._remote, Directory):
+            verify_in_place(self._remote, file, md5, meter)
+            return
+        target = f"{scratch}/{file.sha256}-{threading.get_ident()}"
+        try:
+            fetch_verified(self._remote, file, md5, target, meter)
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(target)
+
+    def _holds(self, place: Path, files: Sequence[ArtifactFile], progress: Progress) -> bool:
+        """Tell whether a directory of the cache has exactly these files. Any other is taken away."""
+        if not os.path.lexists(place):
+            return False
+        meter = Meter(progress, "verify", _size(files))
+        if {file.path for file in files} == set(_paths_below(str(place))) and all(
+            _is_intact(f"{place}/{file.path}", file, meter) for file in files
+        ):
+            meter.close()
+            return True
+        with self._cache.scratch() as scratch:
+            os.chmod(place, 0o700)
+            os.rename(place, f"{scratch}/refused")
+        return False
+
+    def _build_tree(self, oid: str, files: Sequence[ArtifactFile], place: Path, progress: Progress) -> None:
+        md5s = self._listing_of(oid, files, self._sources)
+        with self._cache.scratch() as scratch:
+            built = f"{scratch}/tree"
+            self._lay_out(files, md5s, built, "auto", Meter(progress, "pull", _size(files)))
+            for directory, _, _ in os.walk(built):
+                os.chmod(directory, 0o700 if directory == built else disk.READ_ONLY_DIRECTORY)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.rename(built, place)
+                os.chmod(place, disk.READ_ONLY_DIRECTORY)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not self._holds(
+                    place, files, progress
+                ):
+                    raise
+
+
+def _checked(oid: str) -> str:
+    """Return oid, which becomes part of a path; Invalid if it is none."""
+    if not _OID.fullmatch(oid):
+        raise Invalid(
+            f"{oid!r} is not the address of an object: 32 hexadecimal digits, and .dir for a list of files."
+        )
+    return oid
+
+
+def _parsed(oid: str, data: bytes) -> Mapping[str, str]:
+    try:
+        return filelist.parse(data)
+    except ValueError as error:
+        raise Integrity(
+            f"The list of files {oid} is not one that an artifact may have: {error}.",
+            hint="Trust nothing of this version until somebody has looked.",
+        ) from error
+
+
+def _size(files: Iterable[ArtifactFile]) -> int:
+    return sum(file.size for file in files)
+
+
+def _paths_below(root: str) -> Iterator[str]:
+    """Yield everything below root other than directories, links to directories too."""
+    for directory, subdirectories, names in os.walk(root):
+        links = [name for name in subdirectories if os.path.islink(f"{directory}/{name}")]
+        yield from (f"{directory}/{name}"[len(root) + 1 :] for name in names + links)
+
+
+def _is_intact(path: str, file: ArtifactFile, meter: Meter) -> bool:
+    try:
+        return os.stat(path).st_size == file.size and read_sha256(path, meter.add) == (file.size, file.sha256)
+    except OSError:
+        return False
+
+
+def _refuse_occupied(destination: Path) -> None:
+    if not os.path.lexists(destination):
+        return
+    if destination.is_symlink() or not destination.is_dir() or any(destination.iterdir()):
+        raise _occupied(destination)
+
+
+def _occupied(destination: Path) -> Conflict:
+    return Conflict(f"{destination} is already there.", hint="Choose another place, or remove it first.")

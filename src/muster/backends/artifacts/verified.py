@@ -1,0 +1,65 @@
+"""muster's own cache, one for each user: files by their sha256, DVC's lists, and directories in place.
+
+    <cache>/sha256/aa/bbbb...   a file by its sha256, read-only
+    <cache>/lists/<oid>         a DVC list
+    <cache>/trees/<digest>/     an artifact's files, read-only, for loading in place
+    <cache>/.scratch-...        what is being made
+
+Nothing here is believed because it is here: whoever takes something from it hashes what he took.
+"""
+
+# ruff: noqa: PTH103, PTH104, PTH108, PTH120, PTH123
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from . import disk
+
+
+class VerifiedCache:
+    """The cache at one directory. Several processes may use it at once."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @contextmanager
+    def scratch(self) -> Iterator[str]:
+        """Give a directory on the cache's file system that is gone afterwards."""
+        with disk.scratch(self._root, ".scratch-") as path:
+            yield path
+
+    def path(self, sha256: str) -> str:
+        """Return where the file of that sha256 is, if it is."""
+        return f"{self._root}/sha256/{sha256[:2]}/{sha256[2:]}"
+
+    def read_list(self, oid: str, limit: int) -> bytes | None:
+        """Return what is kept as the list oid, if anything is."""
+        try:
+            with open(f"{self._root}/lists/{oid}", "rb", buffering=0) as file:
+                return file.read(limit)
+        except FileNotFoundError:
+            return None
+
+    def keep_list(self, data: bytes, oid: str) -> None:
+        """Keep a list."""
+        with self.scratch() as scratch:
+            disk.write_new(f"{scratch}/{oid}", data, read_only=True)
+            self.keep(f"{scratch}/{oid}", f"{self._root}/lists/{oid}")
+
+    def tree_path(self, digest: str) -> Path:
+        """Return where the directory of that artifact digest is, if it is."""
+        return self._root / "trees" / digest.partition(":")[2]
+
+    def drop(self, path: str) -> None:
+        """Remove something that is not what its name says."""
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+
+    def keep(self, staged: str, path: str) -> None:
+        """Make a complete file of the scratch directory that which is at path."""
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.rename(staged, path)
