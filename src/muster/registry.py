@@ -17,14 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from .backends import formats
-from .backends.artifacts import ArtifactStore, Progress
+from .backends.artifacts import ArtifactStore, Progress, silent
 from .backends.git import GitRepository, code_state
 from .core import checks, compare, dvcfile, history, names, plans, registration
 from .core import operations as ops
 from .core.errors import Conflict, Finding, Integrity, Invalid, NotFound, Refused
 from .core.events import Event, events
+from .core.history import Entry, State
 from .core.message import message, reason_of
-from .core.models import Code, ModelVersion, RegisteredModel, Stored
+from .core.models import Code, Evaluation, ModelVersion, RegisteredModel, Stored
 from .core.operations import Expect, Operation
 from .core.plans import Plan
 from .core.policy import Evidence, Pointer, Policy
@@ -145,9 +146,11 @@ class Registry:
         from .core import query
 
         condition, order = query.parse(filter, "models"), query.parse_order(order_by, "models")
-        return query.sorted_rows((m for m in self.models() if query.matches(condition, m)), order)[:max_results]
+        return query.sorted_rows((m for m in self.models() if query.matches(condition, m)), order)[
+            :max_results
+        ]
 
-    def history(self, subject: str = "", limit: int | None = None) -> Iterator[history.Entry]:
+    def history(self, subject: str = "", limit: int | None = None) -> Iterator[Entry]:
         """Yield what happened, newest first: to the registry, or to a model, version, alias or stage named by subject."""
         snapshot = self.snapshot()
         if snapshot.commit is None:
@@ -161,7 +164,7 @@ class Registry:
             if found or not subject:
                 subject_line = entry.message.partition("\n")[0]
                 reason = reason_of(entry.message)
-                yield history.Entry(entry.commit, entry.at, entry.author, reason, subject_line, found)
+                yield Entry(entry.commit, entry.at, entry.author, reason, subject_line, found)
                 shown += 1
             if limit is not None and shown >= limit:
                 return
@@ -196,7 +199,7 @@ class Registry:
         snapshot = self.snapshot()
         model, number = snapshot.resolve(reference)
         manifest, oid = snapshot.manifest(model, number), _dvc_file(snapshot, model, number).oid
-        self._store(snapshot).pull(oid, manifest.files, Path(output), **_reporting(progress))
+        self._store(snapshot).pull(oid, manifest.files, Path(output), progress or silent)
         return Path(output)
 
     def load(self, reference: str, *, trust: bool = False, progress: Progress | None = None) -> Any:
@@ -209,7 +212,7 @@ class Registry:
         model, number = snapshot.resolve(reference)
         manifest, oid = snapshot.manifest(model, number), _dvc_file(snapshot, model, number).oid
         artifact = manifest.artifacts[0]
-        tree = self._store(snapshot).tree(oid, manifest.files, manifest.digest, **_reporting(progress))
+        tree = self._store(snapshot).tree(oid, manifest.files, manifest.digest, progress or silent)
         return formats.load(artifact.format, tree / artifact.path, trust=trust)
 
     def verify(self, reference: str, progress: Progress | None = None) -> tuple[Finding, ...]:
@@ -217,11 +220,13 @@ class Registry:
         snapshot = self.snapshot()
         model, number = snapshot.resolve(reference)
         manifest, oid = snapshot.manifest(model, number), _dvc_file(snapshot, model, number).oid
-        return self._store(snapshot).verify(oid, manifest.files, **_reporting(progress))
+        return self._store(snapshot).verify(oid, manifest.files, progress or silent)
 
     # --- checking ------------------------------------------------------------------------------------------------
 
-    def check(self, base: str | None = None, head: str | None = None, artifacts: bool = False) -> list[Finding]:
+    def check(
+        self, base: str | None = None, head: str | None = None, artifacts: bool = False
+    ) -> list[Finding]:
         """Return everything wrong with what head changes over base, by the rules and the policy of base.
 
         With no base the whole registry is judged; head is the registry's own head unless given. With `artifacts` the
@@ -292,7 +297,9 @@ class Registry:
 
     def _plan(self, now: Snapshot, wanted: tuple[Operation, ...]) -> Plan:
         if names.REGISTRY not in now:
-            raise NotFound(f"{self.location} is not a registry: it has no {names.REGISTRY}", "run `muster init`")
+            raise NotFound(
+                f"{self.location} is not a registry: it has no {names.REGISTRY}", "run `muster init`"
+            )
         return plans.make(now, wanted, self._evidence(now))
 
     def _publish(self, plan: Plan, reason: str) -> Outcome:
@@ -332,7 +339,9 @@ class Registry:
         wanted = self.registration(Registration(model, Path(path), **said), progress)
         outcome = self.submit(wanted, reason=reason)
         after = self._git.snapshot(outcome.commit)
-        return after.version(model, ops.find_version(after, model, wanted.stored) or after.versions(model)[-1])
+        return after.version(
+            model, ops.find_version(after, model, wanted.stored) or after.versions(model)[-1]
+        )
 
     def registration(
         self, said: Registration, progress: Progress | None = None, dry_run: bool = False
@@ -351,10 +360,12 @@ class Registry:
 
         if not dry_run:
             early = self._plan(now, (wanted(registration.placeholder(said)),))
-            replace(early, findings=tuple(f for f in early.findings if f.rule == "gates_pass")).require_sound()
+            replace(
+                early, findings=tuple(f for f in early.findings if f.rule == "gates_pass")
+            ).require_sound()
         store, beside = self._store(now), {name: Path(card) for name, card in said.beside.items()}
         take = store.digest if dry_run else store.take
-        return wanted(take(path, beside, **_reporting(progress)))
+        return wanted(take(path, beside, progress or silent))
 
     def _training_code(self, path: Path) -> Code | None:
         """The state of the repository that path, or else the working directory, is in; None if that is this registry."""
@@ -396,20 +407,25 @@ class Registry:
         usable = (
             n
             for n in past
-            if names.path("version", target.model, n) in now and now.annotations(target.model, n).yanked is None
+            if names.path("version", target.model, n) in now
+            and now.annotations(target.model, n).yanked is None
         )
         if to is None:
             to = next(usable, None)
             if to is None:
                 raise history.nothing_before(target)
         elif not history.held(self._states(now, target), target, to):
-            raise Invalid(f"version {to} never held {target}", hint="a rollback goes back; to go forward, promote")
+            raise Invalid(
+                f"version {to} never held {target}", hint="a rollback goes back; to go forward, promote"
+            )
         expect: Expect = holders[-1] if holders else "none"
         if target.kind == "alias":
             return ops.SetAlias(target.model, target.name, to, expect)
         return ops.SetStage(target.model, to, target.name, expect)
 
-    def tag(self, reference: str, tags: Mapping[str, str], remove: Iterable[str] = (), *, reason: str = "") -> Outcome:
+    def tag(
+        self, reference: str, tags: Mapping[str, str], remove: Iterable[str] = (), *, reason: str = ""
+    ) -> Outcome:
         """Set and remove tags of a version, or of a model if reference names one."""
         return self.annotate(reference, tags=tags, remove_tags=remove, reason=reason)
 
@@ -420,12 +436,14 @@ class Registry:
         description: str | None = None,
         tags: Mapping[str, str] | None = None,
         remove_tags: Iterable[str] = (),
-        evaluations: Iterable[ops.Evaluation] = (),
+        evaluations: Iterable[Evaluation] = (),
         owners: Iterable[str] | None = None,
         reason: str = "",
     ) -> Outcome:
         """Change what is said about a version, or about a model if reference names one."""
-        operation = self.annotate_operation(reference, description, tags or {}, remove_tags, evaluations, owners)
+        operation = self.annotate_operation(
+            reference, description, tags or {}, remove_tags, evaluations, owners
+        )
         return self.submit(operation, reason=reason)
 
     def annotate_operation(
@@ -434,7 +452,7 @@ class Registry:
         description: str | None,
         tags: Mapping[str, str],
         remove_tags: Iterable[str],
-        evaluations: Iterable[ops.Evaluation],
+        evaluations: Iterable[Evaluation],
         owners: Iterable[str] | None,
     ) -> ops.Annotate | ops.AnnotateModel:
         """Return the operation that changes what is said about reference, a version or a model."""
@@ -442,7 +460,9 @@ class Registry:
         if at.kind == "model":
             if verdicts := tuple(evaluations):
                 raise Invalid(f"evaluation {verdicts[0].name!r} judges a version, and {at} names a model")
-            return ops.AnnotateModel(at.model, description, tags, without, None if owners is None else tuple(owners))
+            return ops.AnnotateModel(
+                at.model, description, tags, without, None if owners is None else tuple(owners)
+            )
         if owners is not None:
             raise Invalid(f"a model has owners, and {at} names a version", hint=f"name the model: {at.model}")
         model, version = self._now().resolve(at)
@@ -482,12 +502,14 @@ class Registry:
         top = self._git.work_tree()
         return ArtifactStore(config, self._git.root(), self._cache, top / ".dvc" / "cache" if top else None)
 
-    def _states(self, snapshot: Snapshot, pointer: Pointer) -> Iterator[history.State]:
+    def _states(self, snapshot: Snapshot, pointer: Pointer) -> Iterator[State]:
         """The states in which pointer changed, newest first; those under a model's former names after its own."""
         if snapshot.commit is None:
             return
         for entry in self._git.log(snapshot.commit, [pointer.path]):
-            yield history.State(datetime.fromisoformat(entry.at[:-1] + "+00:00"), self._git.snapshot(entry.commit))
+            yield State(
+                datetime.fromisoformat(entry.at[:-1] + "+00:00"), self._git.snapshot(entry.commit)
+            )
 
     def _evidence(self, before: Snapshot) -> Evidence:
         return Evidence(
@@ -507,9 +529,7 @@ class Registry:
         self.close()
 
 
-def load(
-    reference: str, registry: Registry | str | os.PathLike[str] = ".", *, trust: bool = False
-) -> Any:
+def load(reference: str, registry: Registry | str | os.PathLike[str] = ".", *, trust: bool = False) -> Any:
     """Return the model that reference names, loaded by its format: see `Registry.load`."""
     if isinstance(registry, Registry):
         return registry.load(reference, trust=trust)
@@ -573,10 +593,6 @@ def _required(reason: str, what: str) -> str:
     if not reason.strip():
         raise Invalid(f"to {what} a reason is required", hint="say why with --reason")
     return reason
-
-
-def _reporting(progress: Progress | None) -> dict[str, Progress]:
-    return {} if progress is None else {"progress": progress}
 
 
 def _cache_directory() -> Path:

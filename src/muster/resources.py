@@ -6,11 +6,11 @@ so this is as much part of the program as its modules are.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 
-@lru_cache(maxsize=None)
+@cache
 def directory(name: str) -> Path:
     """Return the directory "schemas" or "registry-template"."""
     package = Path(__file__).parent

@@ -17,7 +17,7 @@ from .errors import Finding, Invalid, NotFound
 from .events import Event, events, with_renames
 from .manifest import Document
 from .models import Manifest, digest_of
-from .policy import Evidence, Pointer, Policy, unmet
+from .policy import ARCHIVED, Evidence, Pointer, Policy, unmet
 from .snapshot import Change, Snapshot
 
 MAX_FILES = 100_000  # paths one change may touch
@@ -115,7 +115,9 @@ def path_is_known(case: Case) -> Iterator[Finding]:
     elif case.path.startswith(".dvc/") and case.path not in _DVC_FILES:
         yield case.finding(path_is_known, "nothing but config and .gitignore may be committed below .dvc/")
     elif base in ("dvc.yaml", "dvc.lock") or (base == ".dvcignore" and case.path != ".dvcignore"):
-        yield case.finding(path_is_known, f"{base} could make DVC run commands: it does not belong in a registry")
+        yield case.finding(
+            path_is_known, f"{base} could make DVC run commands: it does not belong in a registry"
+        )
     elif "/.dvc/" in f"/{case.path}" and not case.path.startswith(".dvc/"):
         yield case.finding(path_is_known, "a DVC project inside the registry")
 
@@ -153,10 +155,16 @@ def schema_matches(case: Case) -> Iterator[Finding]:
 
 def version_is_immutable(case: Case) -> Iterator[Finding]:
     """A manifest and its .dvc file never change; they go only when a tombstone takes their place."""
-    if case.place is None or case.path not in case.before or case.place.kind not in ("version", "dvc", "tombstone"):
+    if (
+        case.place is None
+        or case.path not in case.before
+        or case.place.kind not in ("version", "dvc", "tombstone")
+    ):
         return
     if case.place.kind == "tombstone" and case.data != case.before.files[case.path]:
-        yield case.finding(version_is_immutable, "a tombstone stays as it is, so that its number is not used again")
+        yield case.finding(
+            version_is_immutable, "a tombstone stays as it is, so that its number is not used again"
+        )
     elif case.data is not None:
         if case.data != case.before.files[case.path]:
             fix = "register a new one"
@@ -164,7 +172,9 @@ def version_is_immutable(case: Case) -> Iterator[Finding]:
     elif not _buried_or_moved(case):
         tombstone = names.path("tombstone", case.place.model, case.place.number)
         fix = "use `muster delete`, which leaves a tombstone"
-        yield case.finding(version_is_immutable, f"a version goes only with a tombstone at {tombstone}", fix=fix)
+        yield case.finding(
+            version_is_immutable, f"a version goes only with a tombstone at {tombstone}", fix=fix
+        )
 
 
 def _buried_or_moved(case: Case) -> bool:
@@ -231,7 +241,9 @@ def version_is_whole(case: Case) -> Iterator[Finding]:
         if found is None:
             return  # its own finding says so
         if not found.oid.endswith(".dir"):
-            yield Finding(other, version_is_whole.__name__, "must be a directory: run `dvc add` on the directory")
+            yield Finding(
+                other, version_is_whole.__name__, "must be a directory: run `dvc add` on the directory"
+            )
         elif (found.size, found.nfiles) != (case.manifest.size, len(case.manifest.files)):
             there = f"{found.nfiles} files of {found.size} bytes"
             message = f"{other} has {there}; the manifest {len(case.manifest.files)} of {case.manifest.size}"
@@ -245,7 +257,9 @@ def digest_is_of_its_files(case: Case) -> Iterator[Finding]:
     for n, artifact in enumerate(case.manifest.artifacts):
         where = ("artifacts", n)
         if artifact.size != (size := sum(f.size for f in artifact.files)):
-            yield case.finding(digest_is_of_its_files, f"its files have {size} bytes together", *where, "size")
+            yield case.finding(
+                digest_is_of_its_files, f"its files have {size} bytes together", *where, "size"
+            )
         if artifact.digest != (digest := digest_of(artifact.files)):
             yield case.finding(digest_is_of_its_files, f"its files' digest is {digest}", *where, "digest")
         for k, file in enumerate(artifact.files):
@@ -306,9 +320,10 @@ def pointer_resolves(case: Case) -> Iterator[Finding]:
     for version in held if isinstance(held, list) else [held]:
         if names.path("version", case.place.model, version) not in case.after:
             yield case.finding(pointer_resolves, f"version {version} does not exist", key)
-        elif case.place.kind != "label" and case.place.name.casefold() != "archived":
-            if (why := case.after.annotations(case.place.model, version).yanked) is not None:
-                yield case.finding(pointer_resolves, f"version {version} is yanked: {why}", key)
+        elif case.place.kind == "label" or case.place.name.casefold() == ARCHIVED:
+            continue
+        elif (why := case.after.annotations(case.place.model, version).yanked) is not None:
+            yield case.finding(pointer_resolves, f"version {version} is yanked: {why}", key)
 
 
 def nothing_points_at_it(case: Case) -> Iterator[Finding]:
@@ -323,11 +338,13 @@ def nothing_points_at_it(case: Case) -> Iterator[Finding]:
     model, number = place.model, place.number
     pointers = [f"{model}@{alias}" for alias in case.after.aliases_of(model, number)]
     stage = case.after.stage_of(model, number)
-    if stage is not None and (gone or stage.casefold() != "archived"):
+    if stage is not None and (gone or stage.casefold() != ARCHIVED):
         pointers.append(f"{model}/{stage}")
     if pointers:
         done = "deleted" if gone else "yanked"
-        yield case.finding(nothing_points_at_it, f"{', '.join(pointers)} still points at the {done} version {number}")
+        yield case.finding(
+            nothing_points_at_it, f"{', '.join(pointers)} still points at the {done} version {number}"
+        )
 
 
 def label_is_the_versions(case: Case) -> Iterator[Finding]:
@@ -354,9 +371,15 @@ def label_is_the_versions(case: Case) -> Iterator[Finding]:
 
 def stage_is_declared(case: Case) -> Iterator[Finding]:
     """Versions are in stages that registry.yaml declares, spelled as it spells them."""
-    if case.is_a("stage") and case.place is not None and case.place.name not in case.judgement.declared_stages:
+    if (
+        case.is_a("stage")
+        and case.place is not None
+        and case.place.name not in case.judgement.declared_stages
+    ):
         known = ", ".join(sorted(case.judgement.declared_stages)) or "none"
-        yield case.finding(stage_is_declared, f"{names.REGISTRY} declares no stage {case.place.name!r} (it has {known})")
+        yield case.finding(
+            stage_is_declared, f"{names.REGISTRY} declares no stage {case.place.name!r} (it has {known})"
+        )
 
 
 def version_is_in_one_stage(case: Case) -> Iterator[Finding]:
@@ -391,8 +414,14 @@ def names_are_distinct(case: Case) -> Iterator[Finding]:
 
 def model_file_fits_its_place(case: Case) -> Iterator[Finding]:
     """A model.yaml says the name that its path says."""
-    if case.is_a("model") and case.place is not None and (says := case.document.value["name"]) != case.place.model:
-        yield case.finding(model_file_fits_its_place, f"says {says!r}, and lies at {case.place.model!r}", "name")
+    if (
+        case.is_a("model")
+        and case.place is not None
+        and (says := case.document.value["name"]) != case.place.model
+    ):
+        yield case.finding(
+            model_file_fits_its_place, f"says {says!r}, and lies at {case.place.model!r}", "name"
+        )
 
 
 def policy_is_sound(case: Case) -> Iterator[Finding]:
@@ -408,7 +437,9 @@ def policy_is_sound(case: Case) -> Iterator[Finding]:
             for source in (gate or {}).get("from", []):
                 declared = {s.casefold() for s in case.judgement.declared_stages} | {"none"}
                 if source.casefold() not in declared:
-                    yield case.finding(policy_is_sound, f"no stage {source!r} is declared", *root, kind, name, "from")
+                    yield case.finding(
+                        policy_is_sound, f"no stage {source!r} is declared", *root, kind, name, "from"
+                    )
 
 
 def _problem_with_pointer_name(kind: str, name: str, of_model: bool, judgement: Judgement) -> str | None:
@@ -485,10 +516,18 @@ def registry_is_declared(judgement: Judgement) -> Iterator[Finding]:
     """There is a registry.yaml."""
     if names.REGISTRY not in judgement.after and judgement.change.files:
         fix = "run `muster init`"
-        yield Finding(names.REGISTRY, registry_is_declared.__name__, "this file makes a registry, and is missing", fix=fix)
+        yield Finding(
+            names.REGISTRY,
+            registry_is_declared.__name__,
+            "this file makes a registry, and is missing",
+            fix=fix,
+        )
 
 
-CHANGE_CHECKS: tuple[Callable[[Judgement], Iterator[Finding]], ...] = (registry_is_declared, policy_and_data_are_apart)
+CHANGE_CHECKS: tuple[Callable[[Judgement], Iterator[Finding]], ...] = (
+    registry_is_declared,
+    policy_and_data_are_apart,
+)
 
 
 def check(

@@ -135,9 +135,13 @@ def _version(before: Snapshot, after: Snapshot, place: names.Place) -> Iterator[
         text = f"{place.model}: registered {number}" + (f" ({label})" if label else "")
         yield Event("version_registered", text, place.model, place.name, (number,))
     elif path in after:
-        yield Event("version_changed", f"{place.model}: manifest of {number} changed", place.model, place.name)
+        yield Event(
+            "version_changed", f"{place.model}: manifest of {number} changed", place.model, place.name
+        )
     elif names.path("tombstone", place.model, number) not in after:
-        yield Event("version_deleted", f"{place.model}: {number} removed", place.model, place.name, (), (number,))
+        yield Event(
+            "version_deleted", f"{place.model}: {number} removed", place.model, place.name, (), (number,)
+        )
 
 
 def _tombstone(before: Snapshot, after: Snapshot, place: names.Place) -> Iterator[Event]:
@@ -154,7 +158,9 @@ def _annotations(before: Snapshot, after: Snapshot, place: names.Place) -> Itera
     who = f"{place.model}: {place.name}"
     if "yanked" in new and "yanked" not in old:
         reason = new["yanked"]["reason"]
-        yield Event("version_yanked", f"{who} yanked: {reason}", place.model, place.name, details={"reason": reason})
+        yield Event(
+            "version_yanked", f"{who} yanked: {reason}", place.model, place.name, details={"reason": reason}
+        )
     if "yanked" in old and "yanked" not in new and path in after:
         yield Event("version_unyanked", f"{who} no longer yanked", place.model, place.name)
     words = list(_changed_words(old, new)) if path in after else []
@@ -203,7 +209,11 @@ def with_renames(before: Snapshot, change: Change) -> Snapshot:
         if place is None or place.kind != "model" or data is None or b"renamed_to:" not in data:
             continue
         document = manifest.parse(data, path)
-        if path in before and isinstance(document, dict) and isinstance(to := document.get("renamed_to"), str):
+        if (
+            path in before
+            and isinstance(document, dict)
+            and isinstance(to := document.get("renamed_to"), str)
+        ):
             old, new = names.model_directory(place.model), names.model_directory(to)
             inside = (p for p in change.files if p.startswith(f"{old}/"))
             moved |= {new + p.removeprefix(old): before.files[p] for p in inside if p in before}

@@ -174,7 +174,8 @@ class _Reader:
             raise self._wrong(event.start_mark, f"{text} is not a finite number")
         if _AMBIGUOUS.fullmatch(text):
             raise self._wrong(
-                event.start_mark, f"{text} means different things to different YAML readers: write it as '{text}'"
+                event.start_mark,
+                f"{text} means different things to different YAML readers: write it as '{text}'",
             )
         return text
 
@@ -218,14 +219,20 @@ def _represent_float(dumper: Any, number: float) -> Any:
 _Canonical.add_representer(str, _represent_str)
 _Canonical.add_representer(float, _represent_float)
 _Canonical.add_representer(
-    _Inline, lambda dumper, value: dumper.represent_mapping("tag:yaml.org,2002:map", value.items(), flow_style=True)
+    _Inline,
+    lambda dumper, value: dumper.represent_mapping("tag:yaml.org,2002:map", value.items(), flow_style=True),
 )
 
 
 def dump(value: Mapping[str, Any], schema: str = "") -> bytes:
     """Return the canonical text of value, under the editor's `$schema` line when schema names one."""
     text = yaml.dump(
-        dict(value), Dumper=_Canonical, sort_keys=False, allow_unicode=True, width=1 << 16, default_flow_style=False
+        dict(value),
+        Dumper=_Canonical,
+        sort_keys=False,
+        allow_unicode=True,
+        width=1 << 16,
+        default_flow_style=False,
     )
     head = f"# yaml-language-server: $schema={SCHEMA_URL.format(schema)}\n" if schema else ""
     return (head + text).encode()
@@ -311,7 +318,9 @@ def not_readable(path: str, document: Any, what: str, cause: Exception | str) ->
     """Return the error for a document that is not what its place says, or is newer than we are."""
     if not supported(document):
         message = f"has schema version {document['schema']}; this muster knows up to {SCHEMA_VERSION}"
-        return Invalid(f"{path} {message}", [Finding(path, "schema_is_known", message)], "upgrade muster-registry")
+        return Invalid(
+            f"{path} {message}", [Finding(path, "schema_is_known", message)], "upgrade muster-registry"
+        )
     why = f"lacks {cause}" if isinstance(cause, KeyError) else str(cause)
     return Invalid(f"{path} is not {what}", [Finding(path, "schema_matches", f"not {what}: {why}")])
 

@@ -1,8 +1,8 @@
 """What a commit of the registry says: one line of events, and machine-readable trailers below.
 
-    bikes: production 2 -> 3, archived none -> 2
+bikes: production 2 -> 3, archived none -> 2
 
-    Muster-Reason: the new data set is in
+Muster-Reason: the new data set is in
 """
 
 from __future__ import annotations

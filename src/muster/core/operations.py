@@ -228,7 +228,9 @@ def _refuse_lookalike(snapshot: Snapshot, name: str, besides: str = "") -> None:
     folded = names.fold(name)
     for there in snapshot.models():
         if there not in (name, besides) and names.fold(there) == folded:
-            raise Invalid(f"model {name!r} looks too much like model {there!r}", hint=f"register into {there!r}?")
+            raise Invalid(
+                f"model {name!r} looks too much like model {there!r}", hint=f"register into {there!r}?"
+            )
 
 
 def _register(snapshot: Snapshot, new: RegisterVersion) -> Files:
@@ -265,7 +267,9 @@ def _set_label(snapshot: Snapshot, model: str, label: str, number: int) -> Files
     if label.casefold() in {s.casefold() for s in snapshot.declared_stages()}:
         raise Invalid(f"{label!r} is a stage: a label is something else, such as 1.4.0")
     if path in snapshot:
-        raise Conflict(f"{model}/{label} is version {snapshot.label(model, label)} already", "choose another label")
+        raise Conflict(
+            f"{model}/{label} is version {snapshot.label(model, label)} already", "choose another label"
+        )
     return {path: manifest.dump({"schema": manifest.SCHEMA_VERSION, "version": number}, "label")}
 
 
@@ -405,7 +409,8 @@ def _delete_model(snapshot: Snapshot, gone: DeleteModel) -> Files:
     for stage in snapshot.pointers("stage", gone.model):
         if policy.gate("stage", stage).needs_review and (held := snapshot.stage(gone.model, stage)):
             raise Conflict(
-                f"version {held[-1]} of {gone.model} is in {stage}", f"demote {gone.model}/{held[-1]} first, then delete"
+                f"version {held[-1]} of {gone.model} is in {stage}",
+                f"demote {gone.model}/{held[-1]} first, then delete",
             )
     keep = {names.path("tombstone", gone.model, n) for n in snapshot.numbers_taken(gone.model)}
     files: Files = {p: None for p in _below(snapshot, names.model_directory(gone.model)) if p not in keep}
@@ -416,7 +421,13 @@ def _delete_model(snapshot: Snapshot, gone: DeleteModel) -> Files:
 
 def _grave(snapshot: Snapshot, model: str, version: int, gone: DeleteVersion | DeleteModel) -> Files:
     digest = snapshot.manifest(model, version).digest
-    stone = {"schema": manifest.SCHEMA_VERSION, "by": gone.by, "at": gone.at, "reason": gone.reason, "digest": digest}
+    stone = {
+        "schema": manifest.SCHEMA_VERSION,
+        "by": gone.by,
+        "at": gone.at,
+        "reason": gone.reason,
+        "digest": digest,
+    }
     paths = [names.path(kind, model, version) for kind in ("version", "dvc", "annotations")]
     files: Files = {path: None for path in paths if path in snapshot}
     if label := snapshot.manifest(model, version).label:
@@ -450,7 +461,9 @@ def _expect(snapshot: Snapshot, what: str, path: str, expect: Expect) -> None:
         return
     now: Expect = int(snapshot.document(path)["version"]) if path in snapshot else "none"
     if now != expect:
-        raise Conflict(f"{what} is at {now}, not at {expect}: somebody moved it", "look again, then decide again")
+        raise Conflict(
+            f"{what} is at {now}, not at {expect}: somebody moved it", "look again, then decide again"
+        )
 
 
 def _expect_stage(snapshot: Snapshot, move: SetStage, stage: str) -> None:
@@ -459,7 +472,8 @@ def _expect_stage(snapshot: Snapshot, move: SetStage, stage: str) -> None:
         return
     now = ", ".join(map(str, held)) or "none"
     raise Conflict(
-        f"{move.model}/{stage} is at {now}, not at {move.expect}: somebody moved it", "look again, then decide again"
+        f"{move.model}/{stage} is at {now}, not at {move.expect}: somebody moved it",
+        "look again, then decide again",
     )
 
 

@@ -162,7 +162,9 @@ class Gate:
         `stage_now` is the stage it is in before the move and `entered` when it came there; `incumbent` is the version
         it would replace; `now` the moment of judging.
         """
-        if self.from_stages and (stage_now or "none").casefold() not in {s.casefold() for s in self.from_stages}:
+        if self.from_stages and (stage_now or "none").casefold() not in {
+            s.casefold() for s in self.from_stages
+        }:
             yield f"it must be in {' or '.join(self.from_stages)} first, and is in {stage_now or 'no stage'}"
         if self.soak and (entered is None or now is None or now - entered < self.soak):
             spent = f"has been there since {entered:%Y-%m-%d %H:%M} UTC" if entered else "is in no stage"
@@ -220,7 +222,10 @@ class Policy:
     def tightened(self, own: Policy) -> Policy:
         """Return this policy with the demands of own added. Stages that own alone names stay undeclared."""
         stages = {name: gate.stricter(own.gate("stage", name)) for name, gate in self.stages.items()}
-        aliases = {name: self.gate("alias", name).stricter(own.gate("alias", name)) for name in {**self.aliases, **own.aliases}}
+        aliases = {
+            name: self.gate("alias", name).stricter(own.gate("alias", name))
+            for name in {**self.aliases, **own.aliases}
+        }
         return Policy(stages, aliases)
 
     def gate(self, kind: PointerKind, name: str) -> Gate:
@@ -249,7 +254,9 @@ def is_rollback(gate: Gate, pointer: Pointer, version: int, evidence: Evidence) 
     return evidence.held(pointer, version)
 
 
-def unmet(before: Snapshot, after: Snapshot, pointer: Pointer, version: int, evidence: Evidence) -> Iterator[str]:
+def unmet(
+    before: Snapshot, after: Snapshot, pointer: Pointer, version: int, evidence: Evidence
+) -> Iterator[str]:
     """Yield each demand of before's policy that keeps pointer from moving to version."""
     gate = Policy.of(before, pointer.model).gate(pointer.kind, pointer.name)
     if gate == Gate(exclusive=gate.exclusive) or is_rollback(gate, pointer, version, evidence):
@@ -263,7 +270,9 @@ def unmet(before: Snapshot, after: Snapshot, pointer: Pointer, version: int, evi
     yield from gate.unmet(after.version(pointer.model, version), stage_now, incumbent, entered, evidence.now)
 
 
-def needs_review(before: Snapshot, moves: Mapping[Pointer, tuple[int, ...]], evidence: Evidence) -> Iterator[str]:
+def needs_review(
+    before: Snapshot, moves: Mapping[Pointer, tuple[int, ...]], evidence: Evidence
+) -> Iterator[str]:
     """Yield why a change that moves these pointers (each to the versions it gains) may only enter by a proposal."""
     for pointer, gained in moves.items():
         gate = Policy.of(before, pointer.model).gate(pointer.kind, pointer.name)
@@ -324,7 +333,9 @@ def _common(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
     """What both lists allow, an empty list allowing everything. Nothing in common allows nothing that exists."""
     if not a or not b:
         return a or b
-    return tuple(x for x in a if x in b) or (f"nothing: {', '.join(a)} and {', '.join(b)} exclude each other",)
+    return tuple(x for x in a if x in b) or (
+        f"nothing: {', '.join(a)} and {', '.join(b)} exclude each other",
+    )
 
 
 def _allowed(bound: float | str, now: float) -> float:

@@ -71,7 +71,13 @@ class Registration:
 
 
 def request(
-    said: Registration, described: Described, stored: Stored, by: str, at: str, code: Code | None, is_file: bool
+    said: Registration,
+    described: Described,
+    stored: Stored,
+    by: str,
+    at: str,
+    code: Code | None,
+    is_file: bool,
 ) -> RegisterVersion:
     """Return the request to register a version.
 
@@ -95,7 +101,13 @@ def placeholder(said: Registration) -> Stored:
 
 
 def _manifest(
-    said: Registration, described: Described, stored: Stored, by: str, at: str, code: Code | None, is_file: bool
+    said: Registration,
+    described: Described,
+    stored: Stored,
+    by: str,
+    at: str,
+    code: Code | None,
+    is_file: bool,
 ) -> Manifest:
     files = tuple(ArtifactFile(f.path, f.size, f.sha256) for f in stored.files)
     beside = tuple(f for f in files if f.path in said.beside)
@@ -119,13 +131,17 @@ def _manifest(
         requirements=said.requirements or described.requirements,
         metrics={**described.metrics, **said.metrics},
         params={**described.params, **said.params},
-        lineage=replace(said.lineage, run=_run(said.lineage.run, described.run), code=said.lineage.code or code),
+        lineage=replace(
+            said.lineage, run=_run(said.lineage.run, described.run), code=said.lineage.code or code
+        ),
         model_card=card,
         extra={**described.extra, **said.extra},
     )
 
 
-def _artifact(path: str, format: str, files: tuple[ArtifactFile, ...], flavors: tuple[str, ...] = ()) -> Artifact:
+def _artifact(
+    path: str, format: str, files: tuple[ArtifactFile, ...], flavors: tuple[str, ...] = ()
+) -> Artifact:
     return Artifact(path, format, sum(f.size for f in files), digest_of(files), files, flavors)
 
 

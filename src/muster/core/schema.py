@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from .. import resources
@@ -33,7 +33,7 @@ def problems(kind: str, document: Document, path: str) -> Iterator[Finding]:
         yield Finding(path, "schema_matches", _sentence(error), line, column)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _validator(kind: str) -> Any:
     from jsonschema import Draft202012Validator
 

@@ -201,7 +201,9 @@ class Snapshot:
                 if names.path("alias", at.model, at.value) not in self.files:
                     known = self.pointers("alias", at.model)
                     self.model_document(at.model)
-                    raise NotFound(f"model {at.model!r} has no alias {at.value!r}", did_you_mean(at.value, known))
+                    raise NotFound(
+                        f"model {at.model!r} has no alias {at.value!r}", did_you_mean(at.value, known)
+                    )
                 return at.model, self.alias(at.model, at.value)
             case "latest":
                 return at.model, self._latest(at.model)
@@ -209,7 +211,9 @@ class Snapshot:
                 return at.model, self._stage_or_label(at.model, at.value)
             case _:
                 self.model_document(at.model)
-                raise NotFound(f"{at} names a model, not a version", f"add a version or an alias: {at}/latest")
+                raise NotFound(
+                    f"{at} names a model, not a version", f"add a version or an alias: {at}/latest"
+                )
 
     def get(self, reference: str | names.Reference) -> ModelVersion:
         """Return the version reference names."""
@@ -266,7 +270,9 @@ class Snapshot:
         tombstone = names.path("tombstone", model, version)
         if tombstone in self.files:
             grave = self.document(tombstone)
-            return NotFound(f"{model}/{version} was deleted by {grave['by']} at {grave['at']}: {grave['reason']}")
+            return NotFound(
+                f"{model}/{version} was deleted by {grave['by']} at {grave['at']}: {grave['reason']}"
+            )
         self.model_document(model)
         there = self.versions(model)
         hint = f"its versions: {_some(there)}" if there else "it has no version yet"
@@ -337,8 +343,6 @@ class Overlay(Tree):
             name, deeper, _ = path[len(prefix) :].partition("/")
             if self._above[path] is not None:
                 names.add(name)
-            elif not deeper:
-                names.discard(name)
-            elif name in names and not any(True for _ in self.children(f"{prefix}{name}")):
+            elif not deeper or (name in names and not any(True for _ in self.children(f"{prefix}{name}"))):
                 names.discard(name)
         return iter(sorted(names))

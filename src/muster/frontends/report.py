@@ -13,7 +13,7 @@ from ..core.compare import Comparison
 from ..core.errors import Finding
 from ..core.events import Event
 from ..core.history import Entry
-from ..core.models import ArtifactFile, ModelVersion, RegisteredModel, Signature
+from ..core.models import ArtifactFile, Code, ModelVersion, RegisteredModel, Signature
 from ..core.plans import Plan
 from ..core.policy import Gate, Policy
 from ..core.snapshot import Change
@@ -155,13 +155,14 @@ def version_lines(version: ModelVersion) -> Iterator[str]:
         requirements=", ".join(m.requirements),
         model_card=m.model_card,
         source=lineage.source,
-        run=lineage.run and _words(lineage.run),
-        pipeline=lineage.pipeline and _words(lineage.pipeline),
-        code=lineage.code and f"{lineage.code.repo} {lineage.code.commit[:12]}{' (dirty)' * lineage.code.dirty}".strip(),
+        run=_words(lineage.run),
+        pipeline=_words(lineage.pipeline),
+        code=_code(lineage.code),
         data=", ".join(f"{d.name} ({d.uri})" for d in lineage.data),
         parents=", ".join(f"{p.model}/{p.version}" for p in lineage.parents),
         evaluations=", ".join(
-            f"{e.name} {'passed' if e.passed else 'FAILED'} {e.at[:10]}" for e in version.annotations.evaluations
+            f"{e.name} {'passed' if e.passed else 'FAILED'} {e.at[:10]}"
+            for e in version.annotations.evaluations
         ),
         commit=version.commit,
     )
@@ -170,7 +171,9 @@ def version_lines(version: ModelVersion) -> Iterator[str]:
 def entry_lines(entry: Entry) -> Iterator[str]:
     """Yield the lines of one entry of the history."""
     who = entry.author.partition(" <")[0]
-    yield f"{entry.at}  {entry.commit[:12]}  {safe(who)}" + (f"  ({safe(entry.reason)})" if entry.reason else "")
+    yield f"{entry.at}  {entry.commit[:12]}  {safe(who)}" + (
+        f"  ({safe(entry.reason)})" if entry.reason else ""
+    )
     for event in entry.events:
         yield f"    {safe(str(event))}"
     if not entry.events:
@@ -181,7 +184,10 @@ def comparison_lines(difference: Comparison) -> Iterator[str]:
     """Yield the lines of a comparison: metrics first, then whatever else differs."""
     if difference.same_content:
         yield f"{difference.a} and {difference.b} have the same files"
-    metrics = [(r.name, _number(r.a), _number(r.b), _signed(r.delta), _percent(r.relative)) for r in difference.metrics]
+    metrics = [
+        (r.name, _number(r.a), _number(r.b), _signed(r.delta), _percent(r.relative))
+        for r in difference.metrics
+    ]
     if metrics:
         yield from table(metrics, ("METRIC", difference.a, difference.b, "DELTA", "CHANGE"))
     yield f"signature: {difference.signature}"
@@ -223,7 +229,9 @@ def gate_words(gate: Gate) -> Iterator[str]:
     if gate.soak:
         yield f"only after {gate.soak} there"
     if gate.signature:
-        kind = " that serves every caller of the version it replaces" if gate.signature == "compatible" else ""
+        kind = (
+            " that serves every caller of the version it replaces" if gate.signature == "compatible" else ""
+        )
         yield f"needs a signature{kind}"
     if gate.formats:
         yield f"formats: {', '.join(gate.formats)}"
@@ -299,7 +307,13 @@ def _in_brackets(values: Sequence[str]) -> str:
     return f" ({', '.join(values)})" if values else ""
 
 
+def _code(code: Code | None) -> str:
+    return f"{code.repo} {code.commit[:12]}{' (dirty)' if code.dirty else ''}".strip() if code else ""
+
+
 def _words(value: Any) -> str:
+    if value is None:
+        return ""
     return ", ".join(f"{k} {v}" for k, v in plain(value).items() if v)
 
 
@@ -312,4 +326,8 @@ def _columns(signature: Signature | None, part: str) -> str:
 
 def _type(column: Mapping[str, Any]) -> str:
     spec = column.get("tensor-spec")
-    return f"{spec.get('dtype')}{spec.get('shape')}" if isinstance(spec, Mapping) else str(column.get("type", "?"))
+    return (
+        f"{spec.get('dtype')}{spec.get('shape')}"
+        if isinstance(spec, Mapping)
+        else str(column.get("type", "?"))
+    )

@@ -7,7 +7,7 @@ knows, `verified` in muster's own cache. `intake` brings files in, `delivery` ou
 """
 
 from .delivery import Link
-from .progress import Progress
+from .progress import Progress, silent
 from .store import ArtifactStore
 
-__all__ = ["ArtifactStore", "Link", "Progress"]
+__all__ = ["ArtifactStore", "Link", "Progress", "silent"]

@@ -16,18 +16,19 @@ from pathlib import Path
 from ...core import filelist
 from ...core.dvcconfig import parse_config
 from ...core.errors import Conflict, Finding, Integrity, Invalid, NotFound
-from ...core.models import ArtifactFile, Stored
+from ...core.models import ArtifactFile, Stored, StoredFile
 from . import disk
 from .config import Settings, settings_of
 from .delivery import Delivery, Link, fetch_verified, in_parallel, verify_in_place
 from .directory import Directory
-from .hashing import md5_of, read_sha256
+from .hashing import md5_of, read_digests, read_sha256
 from .intake import Intake
 from .progress import Meter, Progress, silent
 from .remote import Remote
 from .survey import survey
 from .verified import VerifiedCache
 
+NOTHING: Mapping[str, Path] = {}
 VERIFY_RULE = "artifact_is_intact"
 
 _OID = re.compile(r"[0-9a-f]{32}(?:\.dir)?")
@@ -69,13 +70,14 @@ class ArtifactStore:
         """Return where an object is: a path or a URL, without credentials."""
         return self._remote.uri(_checked(oid))
 
-    def take(self, source: Path, progress: Progress = silent) -> Stored:
+    def take(self, source: Path, beside: Mapping[str, Path] = NOTHING, progress: Progress = silent) -> Stored:
         """Store a file or directory in the DVC cache and the remote; what is there already is not sent again.
 
-        NotFound if there is no source, Invalid with every file that cannot be stored, Integrity if one
-        changes meanwhile. The files go first and the list that names them last.
+        `beside` are further files, by their path in the artifact. NotFound if there is no source, Invalid with
+        every file that cannot be stored, Integrity if one changes meanwhile. The files go first and the list
+        that names them last.
         """
-        sources = survey(source)
+        sources = survey(source, beside)
         total = sum(file.size for file in sources)
         with disk.disk_errors(), ExitStack() as stack:
             remote = self._remote if isinstance(self._remote, Remote) else None
@@ -91,6 +93,18 @@ class ArtifactStore:
             oid = f"{md5_of(data)}.dir"
             intake.write_list(data, oid)
         return Stored(oid, stored)
+
+    def digest(
+        self, source: Path, beside: Mapping[str, Path] = NOTHING, progress: Progress = silent
+    ) -> Stored:
+        """Return what `take` would store, and store nothing."""
+        sources = survey(source, beside)
+        meter = Meter(progress, "hash", sum(file.size for file in sources))
+        with disk.disk_errors():
+            read = [(file.path, read_digests(file.location, meter.add)) for file in sources]
+        meter.close()
+        stored = tuple(StoredFile(path, d.size, d.sha256, d.md5) for path, d in read)
+        return Stored(f"{md5_of(filelist.dump({f.path: f.md5 for f in stored}))}.dir", stored)
 
     def missing(self, oids: Iterable[str]) -> tuple[str, ...]:
         """Return which objects the remote lacks, and which of the files that a list among them names."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,22 +26,21 @@ class SourceFile:
     size: int
 
 
-def survey(source: Path) -> tuple[SourceFile, ...]:
-    """Return the files of source, sorted by path. A single file is a directory of one.
+def survey(source: Path, beside: Mapping[str, Path]) -> tuple[SourceFile, ...]:
+    """Return the files of source and those beside it, sorted by path. A single file is a directory of one.
 
     Links are followed as long as they stay inside. NotFound if source is not there, Invalid with every
     finding if one of its files cannot be stored.
     """
     location = os.path.abspath(source)
-    try:
-        status = os.stat(location)
-    except OSError as error:
-        raise NotFound(f"There is no file or directory {source}.", hint="Check the path.") from error
+    status = _status(source)
     walk = _Walk(location)
     if stat.S_ISDIR(status.st_mode):
         walk.run()
     else:
         walk.take(os.path.basename(location), location, status)
+    for path, file in beside.items():
+        walk.take(path, os.path.abspath(file), _status(file))
     paths = [file.path for file in walk.files]
     refused = walk.refused + [(path, f"{path!r} {why}") for path, why in problems_with_paths(paths)]
     if not refused and not paths:
@@ -49,6 +49,13 @@ def survey(source: Path) -> tuple[SourceFile, ...]:
         findings = [Finding(_printable(path), RULE, _printable(why)) for path, why in sorted(refused)]
         raise Invalid(f"{source} cannot be stored as an artifact.", findings)
     return tuple(sorted(walk.files, key=lambda file: file.path))
+
+
+def _status(source: Path) -> os.stat_result:
+    try:
+        return os.stat(source)
+    except OSError as error:
+        raise NotFound(f"There is no file or directory {source}.", hint="Check the path.") from error
 
 
 class _Walk:

@@ -86,7 +86,11 @@ class _Commands(click.Group):
 
 @click.group(
     cls=_Commands,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "auto_envvar_prefix": "MUSTER"},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+        "auto_envvar_prefix": "MUSTER",
+    },
 )
 @click.option("-R", "--registry", metavar="URL|PATH", help="The registry: a path or a URL. [default: here]")
 @click.option("--branch", metavar="NAME", help="The branch it is on. [default: what HEAD names]")
