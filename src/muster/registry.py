@@ -16,9 +16,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from . import resources
 from .backends import formats
 from .backends.artifacts import ArtifactStore, Progress, silent
 from .backends.git import GitRepository, code_state
+from .backends.git import create as create_repository
 from .core import checks, compare, dvcfile, history, names, plans, registration
 from .core import operations as ops
 from .core.errors import Conflict, Finding, Integrity, Invalid, NotFound, Refused
@@ -31,6 +33,7 @@ from .core.plans import Plan
 from .core.policy import Evidence, Pointer, Policy
 from .core.registration import Registration
 from .core.snapshot import EMPTY, Change, Snapshot, parse_reference
+from .core.template import lay_down
 
 ATTEMPTS = 20  # how often a write is planned again after losing a race
 PROPOSALS = "proposals/"
@@ -90,6 +93,39 @@ class Registry:
         self._cache = Path(cache) if cache is not None else _cache_directory()
         self._git = GitRepository(location, branch, self._cache / "git")
         self._author, self._clock, self._commit = author, clock, ""
+
+    @classmethod
+    def create(
+        cls,
+        location: str | os.PathLike[str],
+        name: str | None = None,
+        remote: str | None = None,
+        *,
+        bare: bool = False,
+        branch: str | None = None,
+        **options: Any,
+    ) -> Registry:
+        """Make a registry at location: a new directory, an existing git repository, bare or not, or a URL.
+
+        `remote` is where DVC keeps the artifacts: a path or a URL such as s3://bucket/models; the directory
+        `<location>.artifacts` unless given. Conflict if there is a registry already.
+        """
+        is_url = "://" in str(location)
+        path = Path(location).resolve()
+        if not is_url:
+            create_repository(path, branch or "main", bare)
+        elif remote is None:
+            raise Invalid(
+                "where shall the artifacts be?", hint="name a DVC remote: --remote s3://bucket/models"
+            )
+        url = remote or f"{path}.artifacts"
+        registry = cls(location, branch, **options)
+        now = registry._now()
+        change = lay_down(now, resources.template(), name or path.name.removesuffix(".git"), url)
+        if findings := checks.check(now, change):
+            raise Invalid("the registry cannot be laid down here:", findings)
+        registry._publish(Plan(now, change, (), (), ()), "")
+        return registry
 
     # --- reading -------------------------------------------------------------------------------------------------
 
@@ -507,9 +543,7 @@ class Registry:
         if snapshot.commit is None:
             return
         for entry in self._git.log(snapshot.commit, [pointer.path]):
-            yield State(
-                datetime.fromisoformat(entry.at[:-1] + "+00:00"), self._git.snapshot(entry.commit)
-            )
+            yield State(datetime.fromisoformat(entry.at[:-1] + "+00:00"), self._git.snapshot(entry.commit))
 
     def _evidence(self, before: Snapshot) -> Evidence:
         return Evidence(

@@ -21,3 +21,9 @@ def directory(name: str) -> Path:
 def schema(name: str) -> bytes:
     """Return the JSON Schema called name, such as "version"."""
     return (directory("schemas") / f"{name}.schema.json").read_bytes()
+
+
+def template() -> dict[str, bytes]:
+    """Return the files of the registry template by path."""
+    top = directory("registry-template")
+    return {p.relative_to(top).as_posix(): p.read_bytes() for p in sorted(top.rglob("*")) if p.is_file()}

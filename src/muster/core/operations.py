@@ -208,7 +208,7 @@ def _files(snapshot: Snapshot, operation: Operation) -> Files:
             return _rename(snapshot, operation)
         case DeleteVersion():
             return _delete_version(snapshot, operation)
-        case DeleteModel(model, by, at, reason):
+        case DeleteModel():
             return _delete_model(snapshot, operation)
 
 

@@ -1,0 +1,74 @@
+"""Files: pull, load-check, verify."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .. import report
+from .common import at_option, json_option, open_registry, say
+from .progress import Bar
+
+BROKEN = 7  # the exit code of bytes that are not what was registered
+
+
+@click.command("pull")
+@click.argument("reference")
+@click.option(
+    "--output", "-o", required=True, type=click.Path(path_type=Path), help="A new or empty directory."
+)
+@at_option
+@json_option
+@click.pass_context
+def pull_command(ctx: click.Context, reference: str, output: Path, at: str | None, as_json: bool) -> None:
+    """Bring a version's files here, each verified against the SHA-256 in its manifest.
+
+    They appear in OUTPUT all at once, or not at all.
+    """
+    registry = open_registry(ctx, at)
+    with Bar() as bar:
+        registry.pull(reference, output, bar)
+    if as_json:
+        say({"reference": reference, "path": str(output)})
+    else:
+        click.echo(str(output))
+
+
+@click.command("load-check")
+@click.argument("reference")
+@click.option(
+    "--trust", is_flag=True, help="Load formats that can run code: you trust whoever wrote the model."
+)
+@at_option
+@json_option
+@click.pass_context
+def load_check_command(
+    ctx: click.Context, reference: str, trust: bool, at: str | None, as_json: bool
+) -> None:
+    """Load a version by its format, as `muster.load` does, and say what came of it."""
+    with Bar() as bar:
+        loaded = open_registry(ctx, at).load(reference, trust=trust, progress=bar)
+    kind = f"{type(loaded).__module__}.{type(loaded).__qualname__}"
+    if as_json:
+        say({"reference": reference, "type": kind})
+    else:
+        click.echo(kind)
+
+
+@click.command("verify")
+@click.argument("reference")
+@at_option
+@json_option
+@click.pass_context
+def verify_command(ctx: click.Context, reference: str, at: str | None, as_json: bool) -> int:
+    """Read every byte of a version's files in the artifact store, and verify it."""
+    with Bar() as bar:
+        findings = open_registry(ctx, at).verify(reference, bar)
+    if as_json:
+        say({"reference": reference, "findings": report.plain(findings)})
+    else:
+        say(report.finding_lines(findings))
+        if not findings:
+            click.echo(f"{report.safe(reference)}: every byte is as it was registered", err=True)
+    return BROKEN if findings else 0

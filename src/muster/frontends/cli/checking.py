@@ -1,0 +1,70 @@
+"""Rules: check, fmt, policy."""
+
+from __future__ import annotations
+
+import click
+
+from .. import report
+from .common import FAILED, at_option, json_option, open_registry, say
+
+
+@click.command("check")
+@click.argument("base", required=False)
+@click.argument("head", required=False)
+@click.option(
+    "--artifacts", is_flag=True, help="Ask the remote named by BASE, too, whether every object is there."
+)
+@json_option
+@click.pass_context
+def check_command(
+    ctx: click.Context, base: str | None, head: str | None, artifacts: bool, as_json: bool
+) -> int:
+    """Check what HEAD changes over BASE, by BASE's rules and policy; or the whole registry.
+
+    Exits with 5 if a rule is broken. Nothing of the tree being judged is run, and no DVC command either.
+    """
+    registry = open_registry(ctx)
+    findings = registry.check(base, head, artifacts)
+    if as_json:
+        say({"ok": not findings, "findings": report.plain(findings)})
+    else:
+        say(report.finding_lines(findings))
+        words = (
+            f"{len(findings)} finding{'s' if len(findings) != 1 else ''}" if findings else "every rule holds"
+        )
+        click.echo(words, err=True)
+    return FAILED if findings else 0
+
+
+@click.command("fmt")
+@click.option(
+    "--check", "only_check", is_flag=True, help="Change nothing; exit with 5 if something would change."
+)
+@click.argument("paths", nargs=-1, type=click.Path())
+@click.pass_context
+def fmt_command(ctx: click.Context, only_check: bool, paths: tuple[str, ...]) -> int:
+    """Write the registry's files in the working tree in their canonical form.
+
+    A registered manifest is left as it is, and so is a file with comments of its own.
+    """
+    changed, kept = open_registry(ctx).format(paths, only_check)
+    say(report.safe(path) for path in changed)
+    for path, why in kept.items():
+        click.echo(f"left as it is: {report.safe(path)}: {report.safe(why)}", err=True)
+    return FAILED if changed and only_check else 0
+
+
+@click.group("policy")
+def policy_command() -> None:
+    """Show what guards each stage and alias."""
+
+
+@policy_command.command("show")
+@click.argument("model", required=False)
+@at_option
+@json_option
+@click.pass_context
+def policy_show_command(ctx: click.Context, model: str | None, at: str | None, as_json: bool) -> None:
+    """Show the gate of each stage and alias, with what MODEL adds to it."""
+    policy = open_registry(ctx, at).policy(model)
+    say(report.plain(policy) if as_json else report.policy_lines(policy))

@@ -1,0 +1,161 @@
+"""What commands share: opening the registry, the options most of them take, and how a write is carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ...core.errors import Invalid
+from .. import report
+
+if TYPE_CHECKING:
+    from ...core.operations import Expect, Operation
+    from ...registry import Registry
+
+F = TypeVar("F", bound=Callable[..., Any])
+FAILED = 5  # the exit code of a check or a policy that failed
+
+
+def open_registry(ctx: click.Context, at: str | None = None) -> Registry:
+    """Return the registry that the options name, closed when the command ends."""
+    from ...registry import Registry
+
+    options = ctx.find_root().obj
+    registry = Registry(options["registry"] or ".", options["branch"])
+    ctx.call_on_close(registry.close)
+    return registry.at(at) if at else registry
+
+
+def json_option(command: F) -> F:
+    """Add --json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def at_option(command: F) -> F:
+    """Add --at."""
+    text = "As it was at a commit, a git tag or a date (the end of that day, UTC)."
+    return click.option("--at", metavar="COMMIT|TAG|DATE", help=text)(command)
+
+
+def write_options(command: F) -> F:
+    """Add what every write takes."""
+    for option in reversed(
+        (
+            click.option("--reason", default="", metavar="TEXT", help="Why: it is kept in the history."),
+            click.option("--dry-run", is_flag=True, help="Print the plan, and write nothing."),
+            click.option("--propose", is_flag=True, help="Put it on a branch of its own, for review."),
+            json_option,
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def expect_option(command: F) -> F:
+    """Add --expect."""
+    text = "Refuse unless it points at this version now (none: at nothing)."
+    return click.option("--expect", metavar="N|none", help=text)(command)
+
+
+def expectation(text: str | None) -> Expect:
+    """Read --expect."""
+    if text is None or text == "none":
+        return text  # type: ignore[return-value]
+    if text.isdecimal():
+        return int(text)
+    raise click.UsageError(f"--expect takes a version number or none, not {text!r}")
+
+
+def pairs(values: Iterable[str], option: str) -> dict[str, str]:
+    """Read repeated key=value options."""
+    found: dict[str, str] = {}
+    for value in values:
+        key, equals, text = value.partition("=")
+        if not equals or not key:
+            raise click.UsageError(f"{option} takes key=value, not {value!r}")
+        if key in found:
+            raise click.UsageError(f"{option} gives {key!r} twice")
+        found[key] = text
+    return found
+
+
+def numbers(values: Iterable[str], option: str) -> dict[str, float]:
+    """Read repeated key=number options; a number that is not finite is refused."""
+    found: dict[str, float] = {}
+    for key, text in pairs(values, option).items():
+        number = _number(text)
+        if number is None:
+            raise Invalid(
+                f"{option} {key}={text}: not a finite number", hint="leave out what could not be measured"
+            )
+        found[key] = number
+    return found
+
+
+def scalars(values: Iterable[str], option: str) -> dict[str, Any]:
+    """Read repeated key=value options whose values may be numbers, true or false."""
+    words = {"true": True, "false": False}
+    found: dict[str, Any] = {}
+    for key, text in pairs(values, option).items():
+        number = _number(text)
+        found[key] = words.get(text, text) if number is None else number
+    return found
+
+
+def _number(text: str) -> int | float | None:
+    import math
+
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def carry_out(
+    registry: Registry, wanted: Operation, reason: str, dry_run: bool, propose: bool, as_json: bool
+) -> int:
+    """Plan, propose or submit an operation, say what came of it, and return the exit code."""
+    if dry_run:
+        plan = registry.plan(wanted)
+        say(report.plan_document(plan) if as_json else report.plan_lines(plan))
+        return FAILED if plan.findings else 0
+    if propose:
+        proposal = registry.propose(wanted, reason=reason)
+        if as_json:
+            say(report.plain(proposal))
+        else:
+            say(report.event_lines(proposal.events))
+            click.echo(f"proposed on branch {proposal.branch}: check it with", err=True)
+            click.echo(f"    muster check {proposal.base[:12]} {proposal.commit[:12]}", err=True)
+        return 0
+    outcome = registry.submit(wanted, reason=reason)
+    if as_json:
+        say(report.plain(outcome))
+    elif outcome.events:
+        say(report.event_lines(outcome.events))
+        remind(registry)
+    else:
+        click.echo("nothing to do: it is so already", err=True)
+    return 0
+
+
+def remind(registry: Registry) -> None:
+    """Say so when the clone could not be moved along with its upstream."""
+    if words := registry.left_behind:
+        click.echo(f"note: {report.safe(words)}", err=True)
+
+
+def say(lines: Iterable[str] | dict[str, Any] | list[Any]) -> None:
+    """Print lines, or a document as JSON."""
+    if isinstance(lines, (dict, list)):
+        click.echo(report.to_json(lines))
+    else:
+        for line in lines:
+            click.echo(line)

@@ -1,0 +1,64 @@
+"""Setting up: init, doctor, completion."""
+
+from __future__ import annotations
+
+import click
+
+from .. import report
+from .common import json_option, open_registry, say
+
+
+@click.command("init")
+@click.argument("location", default=".")
+@click.option("--name", help="The registry's name. [default: the directory's]")
+@click.option(
+    "--remote", metavar="URL|PATH", help="Where DVC keeps the artifacts, such as s3://bucket/models."
+)
+@click.option("--bare", is_flag=True, help="Make a bare repository, as servers have.")
+@click.pass_context
+def init_command(ctx: click.Context, location: str, name: str | None, remote: str | None, bare: bool) -> None:
+    """Lay down a registry in a git repository.
+
+    LOCATION is a new directory, an existing repository (bare or not), or the URL of one. What is there stays.
+    Artifacts go to LOCATION.artifacts unless --remote names another place.
+    """
+    from ...registry import Registry
+
+    options = ctx.find_root().obj
+    target = options["registry"] or location
+    with Registry.create(target, name, remote, bare=bare, branch=options["branch"]) as registry:
+        click.echo(f"a registry is at {report.safe(registry.location)}", err=True)
+        click.echo("next: muster register NAME PATH", err=True)
+
+
+@click.command("doctor")
+@json_option
+@click.pass_context
+def doctor_command(ctx: click.Context, as_json: bool) -> int:
+    """Say what is missing or wrong, and how to mend it."""
+    with open_registry(ctx) as registry:
+        diagnoses = list(registry.diagnose())
+    if as_json:
+        say(report.plain(diagnoses))
+    else:
+        for diagnosis in diagnoses:
+            mark = click.style("ok  ", fg="green") if diagnosis.ok else click.style("FAIL", fg="red")
+            fix = f"  -> {report.safe(diagnosis.fix)}" if diagnosis.fix and not diagnosis.ok else ""
+            click.echo(f"{mark}  {diagnosis.what:<12} {report.safe(diagnosis.words)}{fix}")
+    return 0 if all(d.ok for d in diagnoses) else 1
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion_command(shell: str) -> None:
+    """Print the script that completes commands in your shell.
+
+    For bash: eval "$(muster completion bash)"
+    """
+    from click.shell_completion import get_completion_class
+
+    from . import group
+
+    kind = get_completion_class(shell)
+    assert kind is not None  # noqa: S101  (the choices above are those click has)
+    click.echo(kind(group, {}, "muster", "_MUSTER_COMPLETE").source())
