@@ -16,13 +16,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from . import resources
+from . import resources, upkeep
 from .backends import formats
 from .backends.artifacts import ArtifactStore, Progress, silent
 from .backends.git import GitRepository, code_state
 from .backends.git import create as create_repository
 from .core import checks, compare, dvcfile, history, names, plans, registration
 from .core import operations as ops
+from .core.diagnosis import Diagnosis
 from .core.errors import Conflict, Finding, Integrity, Invalid, NotFound, Refused
 from .core.events import Event, events
 from .core.history import Entry, State
@@ -41,10 +42,14 @@ PROPOSALS = "proposals/"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a write did. With nothing to do there are no events, and `commit` is the state found."""
+    """What a write did. With nothing to do there are no events, and `commit` is the state found.
+
+    `note` says why a clone could not be moved along with the registry it was cloned from; "" where it was.
+    """
 
     commit: str | None
     events: tuple[Event, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +125,7 @@ class Registry:
             )
         url = remote or f"{path}.artifacts"
         registry = cls(location, branch, **options)
-        now = registry._now()
+        now = registry.upstream()
         change = lay_down(now, resources.template(), name or path.name.removesuffix(".git"), url)
         if findings := checks.check(now, change):
             raise Invalid("the registry cannot be laid down here:", findings)
@@ -294,12 +299,12 @@ class Registry:
 
     def plan(self, *wanted: Operation) -> Plan:
         """Return what operations would do, and all that stands in their way. Nothing is written."""
-        return self._plan(self._now(), wanted)
+        return self._plan(self.upstream(), wanted)
 
     def submit(self, *wanted: Operation, reason: str = "") -> Outcome:
         """Carry out operations as one commit, or raise. After a lost race they are planned and checked again."""
         for attempt in range(ATTEMPTS):
-            plan = self._plan(self._now(), wanted)
+            plan = self._plan(self.upstream(), wanted)
             plan.require_sound()
             if not plan.change:
                 return Outcome(plan.before.commit)
@@ -316,7 +321,7 @@ class Registry:
         Proposing the same change to the same state again finds the same branch. A change that breaks the rules or a
         gate may be proposed, too: that is what review and checks are for.
         """
-        plan = self._plan(self._now(), wanted)
+        plan = self._plan(self.upstream(), wanted)
         if not plan.change or plan.before.commit is None:
             raise Invalid("there is nothing to propose: the registry is like that already")
         branch = PROPOSALS + _proposal_id(plan)
@@ -326,7 +331,8 @@ class Registry:
             self._git.publish(there, None, branch)
         return Proposal(branch, there, plan.before.commit, plan.events)
 
-    def _now(self) -> Snapshot:
+    def upstream(self) -> Snapshot:
+        """Return the state that writes build on: in a clone, that of the registry it was cloned from."""
         if self._commit:
             raise Refused("the past cannot be changed", "open the registry without `at`")
         return self._git.snapshot(self._git.authority())
@@ -340,8 +346,8 @@ class Registry:
 
     def _publish(self, plan: Plan, reason: str) -> Outcome:
         commit = self._write(plan, reason)
-        self._git.publish(commit, plan.before.commit)
-        return Outcome(commit, plan.events)
+        note = self._git.publish(commit, plan.before.commit)
+        return Outcome(commit, plan.events, note or "")
 
     def _write(self, plan: Plan, reason: str) -> str:
         change = replace(plan.change, message=message(plan.change.message, reason))
@@ -373,11 +379,15 @@ class Registry:
         unless `allow_duplicate`. The files are stored first; the commit that names them is made last.
         """
         wanted = self.registration(Registration(model, Path(path), **said), progress)
+        return self.registered(wanted, reason)[0]
+
+    def registered(self, wanted: ops.RegisterVersion, reason: str = "") -> tuple[ModelVersion, Outcome]:
+        """Submit a registration, and return the version that has its content now."""
         outcome = self.submit(wanted, reason=reason)
         after = self._git.snapshot(outcome.commit)
-        return after.version(
-            model, ops.find_version(after, model, wanted.stored) or after.versions(model)[-1]
-        )
+        number = ops.find_version(after, wanted.model, wanted.stored)
+        assert number is not None  # noqa: S101  (it was found, or has just been written)
+        return after.version(wanted.model, number), outcome
 
     def registration(
         self, said: Registration, progress: Progress | None = None, dry_run: bool = False
@@ -386,7 +396,7 @@ class Registry:
 
         Whatever policy or a name in use would refuse is refused before the files are read.
         """
-        path, now = Path(said.path), self._now()
+        path, now = Path(said.path), self.upstream()
         described = formats.describe(path, said.format)
         found = (described, self.author, self.now, self._training_code(path), path.is_file())
 
@@ -413,7 +423,7 @@ class Registry:
 
     def set_alias(self, alias: str, reference: str, *, expect: Expect = None, reason: str = "") -> Outcome:
         """Point alias at the version that reference names."""
-        model, version = self._now().resolve(reference)
+        model, version = self.upstream().resolve(reference)
         return self.submit(ops.SetAlias(model, alias, version, expect), reason=reason)
 
     def delete_alias(self, model: str, alias: str, *, expect: Expect = None, reason: str = "") -> Outcome:
@@ -422,12 +432,12 @@ class Registry:
 
     def promote(self, reference: str, stage: str, *, expect: Expect = None, reason: str = "") -> Outcome:
         """Move the version that reference names into stage."""
-        model, version = self._now().resolve(reference)
+        model, version = self.upstream().resolve(reference)
         return self.submit(ops.SetStage(model, version, stage, expect), reason=reason)
 
     def demote(self, reference: str, *, reason: str = "") -> Outcome:
         """Take the version that reference names out of its stage."""
-        model, version = self._now().resolve(reference)
+        model, version = self.upstream().resolve(reference)
         return self.submit(ops.SetStage(model, version, None), reason=reason)
 
     def rollback(self, pointer: str, to: int | None = None, *, reason: str) -> Outcome:
@@ -436,7 +446,7 @@ class Registry:
 
     def rollback_operation(self, pointer: str, to: int | None = None) -> ops.SetStage | ops.SetAlias:
         """Return the operation that takes pointer (`bikes/production`, `bikes@champion`) back."""
-        now = self._now()
+        now = self.upstream()
         target = _pointer(now, pointer)
         holders = target.holders(now)
         past = history.previous(self._states(now, target), target, holders)
@@ -465,7 +475,14 @@ class Registry:
         """Set and remove tags of a version, or of a model if reference names one."""
         return self.annotate(reference, tags=tags, remove_tags=remove, reason=reason)
 
-    def annotate(
+    def annotate(self, reference: str, *, reason: str = "", **said: Any) -> Outcome:
+        """Change what is said about a version, or about a model if reference names one.
+
+        `said` is what `annotate_operation` takes: description, tags, remove_tags, evaluations, owners.
+        """
+        return self.submit(self.annotate_operation(reference, **said), reason=reason)
+
+    def annotate_operation(
         self,
         reference: str,
         *,
@@ -474,22 +491,6 @@ class Registry:
         remove_tags: Iterable[str] = (),
         evaluations: Iterable[Evaluation] = (),
         owners: Iterable[str] | None = None,
-        reason: str = "",
-    ) -> Outcome:
-        """Change what is said about a version, or about a model if reference names one."""
-        operation = self.annotate_operation(
-            reference, description, tags or {}, remove_tags, evaluations, owners
-        )
-        return self.submit(operation, reason=reason)
-
-    def annotate_operation(
-        self,
-        reference: str,
-        description: str | None,
-        tags: Mapping[str, str],
-        remove_tags: Iterable[str],
-        evaluations: Iterable[Evaluation],
-        owners: Iterable[str] | None,
     ) -> ops.Annotate | ops.AnnotateModel:
         """Return the operation that changes what is said about reference, a version or a model."""
         at, without = parse_reference(reference), tuple(remove_tags)
@@ -497,16 +498,16 @@ class Registry:
             if verdicts := tuple(evaluations):
                 raise Invalid(f"evaluation {verdicts[0].name!r} judges a version, and {at} names a model")
             return ops.AnnotateModel(
-                at.model, description, tags, without, None if owners is None else tuple(owners)
+                at.model, description, tags or {}, without, None if owners is None else tuple(owners)
             )
         if owners is not None:
             raise Invalid(f"a model has owners, and {at} names a version", hint=f"name the model: {at.model}")
-        model, version = self._now().resolve(at)
-        return ops.Annotate(model, version, description, tags, without, tuple(evaluations))
+        model, version = self.upstream().resolve(at)
+        return ops.Annotate(model, version, description, tags or {}, without, tuple(evaluations))
 
     def yank(self, reference: str, *, reason: str = "", undo: bool = False) -> Outcome:
         """Mark a version as not to be used, or as usable again."""
-        model, version = self._now().resolve(reference)
+        model, version = self.upstream().resolve(reference)
         return self.submit(ops.Yank(model, version, self.author, self.now, reason, undo), reason=reason)
 
     def rename(self, model: str, new_name: str, *, reason: str = "") -> Outcome:
@@ -522,14 +523,14 @@ class Registry:
         at = parse_reference(reference)
         if at.kind == "model":
             return ops.DeleteModel(at.model, self.author, self.now, reason)
-        model, version = self._now().resolve(at)
+        model, version = self.upstream().resolve(at)
         return ops.DeleteVersion(model, version, self.author, self.now, reason)
 
     # --- the backends --------------------------------------------------------------------------------------------
 
     def store(self) -> ArtifactStore:
         """Return the artifact store of the state that writes build on."""
-        return self._store(self._now())
+        return self._store(self.upstream())
 
     def _store(self, snapshot: Snapshot) -> ArtifactStore:
         config = snapshot.files.get(names.DVC_CONFIG)
@@ -551,6 +552,17 @@ class Registry:
             lambda pointer, version: history.held(self._states(before, pointer), pointer, version),
             lambda pointer, version: history.entered(self._states(before, pointer), pointer, version),
         )
+
+    def diagnose(self) -> Iterator[Diagnosis]:
+        """Yield what `muster doctor` says: each thing a registry needs, and how to mend what is wrong."""
+        return upkeep.diagnose(self, self._git)
+
+    def format(self, paths: Iterable[str] = (), only_look: bool = False) -> upkeep.Formatted:
+        """Write files of the working tree in their canonical form; all of the registry's unless paths are given."""
+        top = self._git.work_tree()
+        if top is None:
+            raise Refused(f"{self.location} has no working tree to write in", "run it in a clone")
+        return upkeep.format_files(top, self.snapshot(), tuple(paths), only_look)
 
     def close(self) -> None:
         """Let go of the processes that read the repository."""

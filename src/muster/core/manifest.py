@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -238,6 +238,39 @@ def dump(value: Mapping[str, Any], schema: str = "") -> bytes:
     return (head + text).encode()
 
 
+def canonical(document: Any, schema: str, fields: Sequence[str]) -> bytes:
+    """Return the canonical text of a parsed file of this schema, its fields in the order given, unknown ones last."""
+    if not isinstance(document, dict):
+        raise Invalid("a file of the registry holds a mapping")
+    known = {key: document[key] for key in fields if key in document}
+    return dump(_with_inlines({**known, **document}), schema)
+
+
+def has_comments(data: bytes) -> bool:
+    """Tell whether a file has comments beside the `$schema` line at its top."""
+    body = re.sub(rb"\A# yaml-language-server:[^\n]*\n", b"", data)
+    return re.search(rb"(?m)(?:^|\s)#", body) is not None
+
+
+def _with_inlines(document: Any) -> Any:
+    """Mark what is written on one line: the files of an artifact and the columns of a signature."""
+    artifacts, signature = document.get("artifacts"), document.get("signature")
+    if isinstance(artifacts, list):
+        document = document | {"artifacts": [_with_inline_items(a, "files") for a in artifacts]}
+    if isinstance(signature, dict):
+        document = document | {"signature": _with_inline_items(signature, "inputs", "outputs", "params")}
+    return document
+
+
+def _with_inline_items(value: Any, *keys: str) -> Any:
+    if not isinstance(value, dict):
+        return value
+    lists = {key: value[key] for key in keys if isinstance(value.get(key), list)}
+    return value | {
+        k: [_Inline(v) if isinstance(v, dict) else v for v in items] for k, items in lists.items()
+    }
+
+
 def manifest_from(document: Any, path: str = "") -> Manifest:
     """Return the manifest in document; Invalid if it lacks what a manifest must have."""
     try:
@@ -362,11 +395,7 @@ def _signature_to(signature: Signature | None) -> dict[str, Any] | None:
     if signature is None:
         return None
     parts = {"inputs": signature.inputs, "outputs": signature.outputs, "params": signature.params}
-    return {key: [_inline(column) for column in part] for key, part in parts.items() if part is not None}
-
-
-def _inline(value: Mapping[str, Any]) -> _Inline:
-    return _Inline(value)
+    return {key: [_Inline(column) for column in part] for key, part in parts.items() if part is not None}
 
 
 def _lineage_from(document: Mapping[str, Any]) -> Lineage:

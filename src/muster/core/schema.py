@@ -33,11 +33,21 @@ def problems(kind: str, document: Document, path: str) -> Iterator[Finding]:
         yield Finding(path, "schema_matches", _sentence(error), line, column)
 
 
+def fields(kind: str) -> tuple[str, ...]:
+    """Return the fields of a kind of file, in the order in which they are written."""
+    return tuple(_schema(kind)["properties"])
+
+
+@cache
+def _schema(kind: str) -> Any:
+    return json.loads(resources.schema(kind))
+
+
 @cache
 def _validator(kind: str) -> Any:
     from jsonschema import Draft202012Validator
 
-    return Draft202012Validator(json.loads(resources.schema(kind)))
+    return Draft202012Validator(_schema(kind))
 
 
 def _sentence(error: Any) -> str:

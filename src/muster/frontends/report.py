@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..core.compare import Comparison
+from ..core.diagnosis import Diagnosis
 from ..core.errors import Finding
 from ..core.events import Event
 from ..core.history import Entry
@@ -39,6 +40,8 @@ def plain(value: Any) -> Any:
     """Return value as JSON can write it: dataclasses become objects, tuples lists, times text."""
     if isinstance(value, ModelVersion):
         return version_document(value)
+    if isinstance(value, Plan):
+        return plan_document(value)
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):
@@ -118,6 +121,46 @@ def _width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
+def model_table(models: Iterable[RegisteredModel]) -> Iterator[str]:
+    """Yield the lines of a table of models."""
+    rows = (
+        (
+            m.name,
+            m.latest,
+            ", ".join(f"{s}: {_numbers(v)}" for s, v in m.stages.items()),
+            ", ".join(f"@{a}: {v}" for a, v in m.aliases.items()),
+            m.description.partition("\n")[0],
+        )
+        for m in models
+    )
+    return table(rows, ("MODEL", "LATEST", "STAGES", "ALIASES", "DESCRIPTION"))
+
+
+def version_table(versions: Sequence[ModelVersion]) -> Iterator[str]:
+    """Yield the lines of a table of versions, with the first few metrics they have."""
+    metrics = sorted({key for v in versions for key in v.metrics})[:4]
+    rows = (
+        (
+            str(v),
+            v.label,
+            "yanked" if v.yanked is not None else v.stage,
+            ", ".join(f"@{a}" for a in v.aliases),
+            *(f"{v.metrics[k]:.6g}" if k in v.metrics else "" for k in metrics),
+            v.manifest.created_at[:10],
+            v.description.partition("\n")[0],
+        )
+        for v in versions
+    )
+    head = ("VERSION", "LABEL", "STAGE", "ALIASES", *(k.upper() for k in metrics), "CREATED", "DESCRIPTION")
+    return table(rows, head)
+
+
+def diagnosis_line(found: Diagnosis) -> str:
+    """Return the line of one diagnosis."""
+    fix = "" if found.ok or not found.fix else f"  -> {safe(found.fix)}"
+    return f"{'ok  ' if found.ok else 'FAIL'}  {found.what:<12} {safe(found.words)}{fix}"
+
+
 def model_lines(model: RegisteredModel) -> Iterator[str]:
     """Yield the lines that show one model."""
     yield from _fields(
@@ -168,16 +211,14 @@ def version_lines(version: ModelVersion) -> Iterator[str]:
     )
 
 
-def entry_lines(entry: Entry) -> Iterator[str]:
-    """Yield the lines of one entry of the history."""
-    who = entry.author.partition(" <")[0]
-    yield f"{entry.at}  {entry.commit[:12]}  {safe(who)}" + (
-        f"  ({safe(entry.reason)})" if entry.reason else ""
-    )
-    for event in entry.events:
-        yield f"    {safe(str(event))}"
-    if not entry.events:
-        yield f"    {safe(entry.subject)}"
+def history_lines(entries: Iterable[Entry]) -> Iterator[str]:
+    """Yield the lines of a history: who, when and why, and below it what."""
+    for entry in entries:
+        why = f"  ({safe(entry.reason)})" if entry.reason else ""
+        yield f"{entry.at}  {entry.commit[:12]}  {safe(entry.author.partition(' <')[0])}{why}"
+        yield from (f"    {safe(str(event))}" for event in entry.events)
+        if not entry.events:
+            yield f"    {safe(entry.subject)}"
 
 
 def comparison_lines(difference: Comparison) -> Iterator[str]:

@@ -21,7 +21,7 @@ BROKEN = 7  # the exit code of bytes that are not what was registered
 @at_option
 @json_option
 @click.pass_context
-def pull_command(ctx: click.Context, reference: str, output: Path, at: str | None, as_json: bool) -> None:
+def pull_command(ctx: click.Context, /, reference: str, output: Path, at: str | None, as_json: bool) -> None:
     """Bring a version's files here, each verified against the SHA-256 in its manifest.
 
     They appear in OUTPUT all at once, or not at all.
@@ -29,10 +29,7 @@ def pull_command(ctx: click.Context, reference: str, output: Path, at: str | Non
     registry = open_registry(ctx, at)
     with Bar() as bar:
         registry.pull(reference, output, bar)
-    if as_json:
-        say({"reference": reference, "path": str(output)})
-    else:
-        click.echo(str(output))
+    say({"reference": reference, "path": str(output)}, lambda pulled: [pulled["path"]], as_json)
 
 
 @click.command("load-check")
@@ -44,16 +41,13 @@ def pull_command(ctx: click.Context, reference: str, output: Path, at: str | Non
 @json_option
 @click.pass_context
 def load_check_command(
-    ctx: click.Context, reference: str, trust: bool, at: str | None, as_json: bool
+    ctx: click.Context, /, reference: str, trust: bool, at: str | None, as_json: bool
 ) -> None:
     """Load a version by its format, as `muster.load` does, and say what came of it."""
     with Bar() as bar:
         loaded = open_registry(ctx, at).load(reference, trust=trust, progress=bar)
     kind = f"{type(loaded).__module__}.{type(loaded).__qualname__}"
-    if as_json:
-        say({"reference": reference, "type": kind})
-    else:
-        click.echo(kind)
+    say({"reference": reference, "type": kind}, lambda found: [found["type"]], as_json)
 
 
 @click.command("verify")
@@ -61,14 +55,11 @@ def load_check_command(
 @at_option
 @json_option
 @click.pass_context
-def verify_command(ctx: click.Context, reference: str, at: str | None, as_json: bool) -> int:
+def verify_command(ctx: click.Context, /, reference: str, at: str | None, as_json: bool) -> int:
     """Read every byte of a version's files in the artifact store, and verify it."""
     with Bar() as bar:
         findings = open_registry(ctx, at).verify(reference, bar)
-    if as_json:
-        say({"reference": reference, "findings": report.plain(findings)})
-    else:
-        say(report.finding_lines(findings))
-        if not findings:
-            click.echo(f"{report.safe(reference)}: every byte is as it was registered", err=True)
+    say({"reference": reference, "findings": findings}, lambda _: report.finding_lines(findings), as_json)
+    if not findings and not as_json:
+        click.echo(f"{report.safe(reference)}: every byte is as it was registered", err=True)
     return BROKEN if findings else 0

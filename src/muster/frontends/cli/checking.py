@@ -17,7 +17,7 @@ from .common import FAILED, at_option, json_option, open_registry, say
 @json_option
 @click.pass_context
 def check_command(
-    ctx: click.Context, base: str | None, head: str | None, artifacts: bool, as_json: bool
+    ctx: click.Context, /, base: str | None, head: str | None, artifacts: bool, as_json: bool
 ) -> int:
     """Check what HEAD changes over BASE, by BASE's rules and policy; or the whole registry.
 
@@ -25,10 +25,8 @@ def check_command(
     """
     registry = open_registry(ctx)
     findings = registry.check(base, head, artifacts)
-    if as_json:
-        say({"ok": not findings, "findings": report.plain(findings)})
-    else:
-        say(report.finding_lines(findings))
+    say({"ok": not findings, "findings": findings}, lambda _: report.finding_lines(findings), as_json)
+    if not as_json:
         words = (
             f"{len(findings)} finding{'s' if len(findings) != 1 else ''}" if findings else "every rule holds"
         )
@@ -42,16 +40,16 @@ def check_command(
 )
 @click.argument("paths", nargs=-1, type=click.Path())
 @click.pass_context
-def fmt_command(ctx: click.Context, only_check: bool, paths: tuple[str, ...]) -> int:
+def fmt_command(ctx: click.Context, /, only_check: bool, paths: tuple[str, ...]) -> int:
     """Write the registry's files in the working tree in their canonical form.
 
     A registered manifest is left as it is, and so is a file with comments of its own.
     """
-    changed, kept = open_registry(ctx).format(paths, only_check)
-    say(report.safe(path) for path in changed)
-    for path, why in kept.items():
+    done = open_registry(ctx).format(paths, only_check)
+    say(done.changed, lambda changed: map(report.safe, changed), as_json=False)
+    for path, why in done.kept.items():
         click.echo(f"left as it is: {report.safe(path)}: {report.safe(why)}", err=True)
-    return FAILED if changed and only_check else 0
+    return FAILED if done.changed and only_check else 0
 
 
 @click.group("policy")
@@ -64,7 +62,7 @@ def policy_command() -> None:
 @at_option
 @json_option
 @click.pass_context
-def policy_show_command(ctx: click.Context, model: str | None, at: str | None, as_json: bool) -> None:
+def policy_show_command(ctx: click.Context, /, model: str | None, at: str | None, as_json: bool) -> None:
     """Show the gate of each stage and alias, with what MODEL adds to it."""
     policy = open_registry(ctx, at).policy(model)
-    say(report.plain(policy) if as_json else report.policy_lines(policy))
+    say(policy, report.policy_lines, as_json)

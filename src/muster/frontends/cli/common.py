@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ...registry import Registry
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 FAILED = 5  # the exit code of a check or a policy that failed
 
 
@@ -124,38 +125,30 @@ def carry_out(
     """Plan, propose or submit an operation, say what came of it, and return the exit code."""
     if dry_run:
         plan = registry.plan(wanted)
-        say(report.plan_document(plan) if as_json else report.plan_lines(plan))
+        say(plan, report.plan_lines, as_json)
         return FAILED if plan.findings else 0
     if propose:
         proposal = registry.propose(wanted, reason=reason)
-        if as_json:
-            say(report.plain(proposal))
-        else:
-            say(report.event_lines(proposal.events))
+        say(proposal, lambda made: report.event_lines(made.events), as_json)
+        if not as_json:
             click.echo(f"proposed on branch {proposal.branch}: check it with", err=True)
             click.echo(f"    muster check {proposal.base[:12]} {proposal.commit[:12]}", err=True)
         return 0
     outcome = registry.submit(wanted, reason=reason)
-    if as_json:
-        say(report.plain(outcome))
-    elif outcome.events:
-        say(report.event_lines(outcome.events))
-        remind(registry)
-    else:
+    say(outcome, lambda done: report.event_lines(done.events), as_json)
+    if not outcome.events:
         click.echo("nothing to do: it is so already", err=True)
+    remind(outcome.note)
     return 0
 
 
-def remind(registry: Registry) -> None:
-    """Say so when the clone could not be moved along with its upstream."""
-    if words := registry.left_behind:
-        click.echo(f"note: {report.safe(words)}", err=True)
+def remind(note: str) -> None:
+    """Say what an outcome notes."""
+    if note:
+        click.echo(f"note: {report.safe(note)}", err=True)
 
 
-def say(lines: Iterable[str] | dict[str, Any] | list[Any]) -> None:
-    """Print lines, or a document as JSON."""
-    if isinstance(lines, (dict, list)):
-        click.echo(report.to_json(lines))
-    else:
-        for line in lines:
-            click.echo(line)
+def say(value: T, words: Callable[[T], Iterable[str]], as_json: bool) -> None:
+    """Print a value: as JSON, or in words, a line at a time."""
+    for line in [report.to_json(value)] if as_json else words(value):
+        click.echo(line)

@@ -15,7 +15,7 @@ class Bar:
     """Shows what an artifact store reports. Silent where stderr is no terminal, and in the first second."""
 
     def __init__(self) -> None:
-        self._started, self._bar, self._what, self._shown = time.monotonic(), None, "", 0
+        self._started, self._what, self._shown = time.monotonic(), "", 0
         self._bar: Any = None
 
     def __call__(self, what: str, done: int, total: int) -> None:

@@ -13,27 +13,13 @@ from .common import at_option, json_option, open_registry, say
 @at_option
 @json_option
 @click.pass_context
-def list_command(ctx: click.Context, model: str | None, at: str | None, as_json: bool) -> None:
+def list_command(ctx: click.Context, /, model: str | None, at: str | None, as_json: bool) -> None:
     """List models, or the versions of MODEL, the newest first."""
     registry = open_registry(ctx, at)
     if model is None:
-        models = registry.models()
-        if as_json:
-            say(report.plain(models))
-            return
-        rows = (
-            (
-                m.name,
-                m.latest,
-                ", ".join(f"{s}: {', '.join(map(str, v))}" for s, v in m.stages.items()),
-                ", ".join(f"@{a}: {v}" for a, v in m.aliases.items()),
-                m.description.partition("\n")[0],
-            )
-            for m in models
-        )
-        say(report.table(rows, ("MODEL", "LATEST", "STAGES", "ALIASES", "DESCRIPTION")))
-        return
-    say(_version_list(registry.versions(model), as_json))
+        say(registry.models(), report.model_table, as_json)
+    else:
+        say(registry.versions(model), report.version_table, as_json)
 
 
 @click.command("search")
@@ -48,6 +34,7 @@ def list_command(ctx: click.Context, model: str | None, at: str | None, as_json:
 @click.pass_context
 def search_command(
     ctx: click.Context,
+    /,
     filter: str,
     models: bool,
     order_by: tuple[str, ...],
@@ -63,14 +50,9 @@ def search_command(
     """
     registry = open_registry(ctx, at)
     if models:
-        found = registry.search_models(filter, order_by, max_results)
-        if as_json:
-            say(report.plain(found))
-        else:
-            rows = ((m.name, m.latest, m.description.partition("\n")[0]) for m in found)
-            say(report.table(rows, ("MODEL", "LATEST", "DESCRIPTION")))
-        return
-    say(_version_list(registry.search(filter, order_by, max_results), as_json))
+        say(registry.search_models(filter, order_by, max_results), report.model_table, as_json)
+    else:
+        say(registry.search(filter, order_by, max_results), report.version_table, as_json)
 
 
 @click.command("show")
@@ -78,17 +60,15 @@ def search_command(
 @at_option
 @json_option
 @click.pass_context
-def show_command(ctx: click.Context, reference: str, at: str | None, as_json: bool) -> None:
+def show_command(ctx: click.Context, /, reference: str, at: str | None, as_json: bool) -> None:
     """Show a model (bikes) or a version (bikes/3, bikes@champion)."""
     from ...core.snapshot import parse_reference
 
     registry = open_registry(ctx, at)
     if parse_reference(reference).kind == "model":
-        model = registry.model(reference)
-        say(report.plain(model) if as_json else report.model_lines(model))
+        say(registry.model(reference), report.model_lines, as_json)
     else:
-        version = registry.get(reference)
-        say(report.version_document(version) if as_json else report.version_lines(version))
+        say(registry.get(reference), report.version_lines, as_json)
 
 
 @click.command("compare")
@@ -97,10 +77,9 @@ def show_command(ctx: click.Context, reference: str, at: str | None, as_json: bo
 @at_option
 @json_option
 @click.pass_context
-def compare_command(ctx: click.Context, a: str, b: str, at: str | None, as_json: bool) -> None:
+def compare_command(ctx: click.Context, /, a: str, b: str, at: str | None, as_json: bool) -> None:
     """Compare versions A and B: metrics, parameters, signature, files."""
-    difference = open_registry(ctx, at).compare(a, b)
-    say(report.plain(difference) if as_json else report.comparison_lines(difference))
+    say(open_registry(ctx, at).compare(a, b), report.comparison_lines, as_json)
 
 
 @click.command("history")
@@ -110,17 +89,14 @@ def compare_command(ctx: click.Context, a: str, b: str, at: str | None, as_json:
 @json_option
 @click.pass_context
 def history_command(
-    ctx: click.Context, subject: str, limit: int | None, at: str | None, as_json: bool
+    ctx: click.Context, /, subject: str, limit: int | None, at: str | None, as_json: bool
 ) -> None:
     """Say who changed what, when and why, the newest first.
 
     SUBJECT is a model, a version, an alias or a stage (bikes/production); nothing is the whole registry.
     """
     entries = open_registry(ctx, at).history(subject, limit)
-    if as_json:
-        say(report.plain(list(entries)))
-    else:
-        say(line for entry in entries for line in report.entry_lines(entry))
+    say(list(entries) if as_json else entries, report.history_lines, as_json)
 
 
 @click.command("resolve")
@@ -128,27 +104,7 @@ def history_command(
 @at_option
 @json_option
 @click.pass_context
-def resolve_command(ctx: click.Context, reference: str, at: str | None, as_json: bool) -> None:
+def resolve_command(ctx: click.Context, /, reference: str, at: str | None, as_json: bool) -> None:
     """Say which version a reference names, at which commit, and where its files are."""
     resolved = open_registry(ctx, at).resolve(reference)
-    say(report.plain(resolved) if as_json else [] or iter([f"{resolved.model}/{resolved.version}"]))
-
-
-def _version_list(found: list[report.ModelVersion], as_json: bool) -> list[object] | object:
-    if as_json:
-        return report.plain(found)
-    metrics = sorted({key for v in found for key in v.metrics})[:4]
-    rows = (
-        (
-            str(v),
-            v.label,
-            "yanked" if v.yanked is not None else v.stage,
-            ", ".join(f"@{a}" for a in v.aliases),
-            *(f"{v.metrics[k]:.6g}" if k in v.metrics else "" for k in metrics),
-            v.manifest.created_at[:10],
-            v.description.partition("\n")[0],
-        )
-        for v in found
-    )
-    head = ("VERSION", "LABEL", "STAGE", "ALIASES", *(k.upper() for k in metrics), "CREATED", "DESCRIPTION")
-    return report.table(rows, head)
+    say(resolved, lambda found: [f"{report.safe(found.model)}/{found.version}"], as_json)

@@ -44,6 +44,7 @@ _MANY: dict[str, Any] = {"multiple": True, "metavar": "KEY=VALUE"}
 @click.pass_context
 def register_command(
     ctx: click.Context,
+    /,
     name: str,
     path: Path,
     reason: str,
@@ -79,17 +80,14 @@ def register_command(
         wanted = registry.registration(registration, bar, dry_run)
     if dry_run or propose:
         return carry_out(registry, wanted, reason, dry_run, propose, as_json)
-    version, new = registry.registered(wanted, reason)
-    if as_json:
-        say(report.version_document(version))
-        return 0
-    click.echo(str(version))
-    if not new:
+    version, outcome = registry.registered(wanted, reason)
+    say(version, lambda made: [report.safe(str(made))], as_json)
+    if not any(event.kind == "version_registered" for event in outcome.events):
         click.echo(
             "these files are registered already: nothing to do (--allow-duplicate registers them again)",
             err=True,
         )
-    remind(registry)
+    remind(outcome.note)
     return 0
 
 

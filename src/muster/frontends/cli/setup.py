@@ -16,7 +16,9 @@ from .common import json_option, open_registry, say
 )
 @click.option("--bare", is_flag=True, help="Make a bare repository, as servers have.")
 @click.pass_context
-def init_command(ctx: click.Context, location: str, name: str | None, remote: str | None, bare: bool) -> None:
+def init_command(
+    ctx: click.Context, /, location: str, name: str | None, remote: str | None, bare: bool
+) -> None:
     """Lay down a registry in a git repository.
 
     LOCATION is a new directory, an existing repository (bare or not), or the URL of one. What is there stays.
@@ -34,17 +36,11 @@ def init_command(ctx: click.Context, location: str, name: str | None, remote: st
 @click.command("doctor")
 @json_option
 @click.pass_context
-def doctor_command(ctx: click.Context, as_json: bool) -> int:
+def doctor_command(ctx: click.Context, /, as_json: bool) -> int:
     """Say what is missing or wrong, and how to mend it."""
     with open_registry(ctx) as registry:
         diagnoses = list(registry.diagnose())
-    if as_json:
-        say(report.plain(diagnoses))
-    else:
-        for diagnosis in diagnoses:
-            mark = click.style("ok  ", fg="green") if diagnosis.ok else click.style("FAIL", fg="red")
-            fix = f"  -> {report.safe(diagnosis.fix)}" if diagnosis.fix and not diagnosis.ok else ""
-            click.echo(f"{mark}  {diagnosis.what:<12} {report.safe(diagnosis.words)}{fix}")
+    say(diagnoses, lambda found: map(report.diagnosis_line, found), as_json)
     return 0 if all(d.ok for d in diagnoses) else 1
 
 

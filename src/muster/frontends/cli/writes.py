@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -18,13 +19,13 @@ from .common import carry_out, expect_option, expectation, numbers, open_registr
 @expect_option
 @write_options
 @click.pass_context
-def promote_command(ctx: click.Context, reference: str, stage: str, expect: str | None, **how: Any) -> int:
+def promote_command(ctx: click.Context, /, reference: str, stage: str, expect: str | None, **how: Any) -> int:
     """Move a version into a stage.
 
     An exclusive stage lets go of the version it holds, which moves to archived, in the same commit.
     """
     registry = open_registry(ctx)
-    model, version = registry.snapshot_for_writing().resolve(reference)
+    model, version = registry.upstream().resolve(reference)
     return carry_out(registry, ops.SetStage(model, version, stage, expectation(expect)), **how)
 
 
@@ -33,10 +34,10 @@ def promote_command(ctx: click.Context, reference: str, stage: str, expect: str 
 @expect_option
 @write_options
 @click.pass_context
-def demote_command(ctx: click.Context, reference: str, expect: str | None, **how: Any) -> int:
+def demote_command(ctx: click.Context, /, reference: str, expect: str | None, **how: Any) -> int:
     """Take a version out of its stage."""
     registry = open_registry(ctx)
-    model, version = registry.snapshot_for_writing().resolve(reference)
+    model, version = registry.upstream().resolve(reference)
     return carry_out(registry, ops.SetStage(model, version, None, expectation(expect)), **how)
 
 
@@ -47,7 +48,7 @@ def demote_command(ctx: click.Context, reference: str, expect: str | None, **how
 )
 @write_options
 @click.pass_context
-def rollback_command(ctx: click.Context, pointer: str, to: int | None, **how: Any) -> int:
+def rollback_command(ctx: click.Context, /, pointer: str, to: int | None, **how: Any) -> int:
     """Move a stage (bikes/production) or an alias (bikes@champion) back to what it held before.
 
     A reason is required. Policy may let a rollback in where it asks review for every other move.
@@ -69,10 +70,12 @@ def alias_command() -> None:
 @expect_option
 @write_options
 @click.pass_context
-def alias_set_command(ctx: click.Context, reference: str, alias: str, expect: str | None, **how: Any) -> int:
+def alias_set_command(
+    ctx: click.Context, /, reference: str, alias: str, expect: str | None, **how: Any
+) -> int:
     """Point ALIAS at the version REFERENCE names: muster alias set bikes/3 champion."""
     registry = open_registry(ctx)
-    model, version = registry.snapshot_for_writing().resolve(reference)
+    model, version = registry.upstream().resolve(reference)
     return carry_out(
         registry, ops.SetAlias(model, alias.removeprefix("@"), version, expectation(expect)), **how
     )
@@ -85,7 +88,7 @@ def alias_set_command(ctx: click.Context, reference: str, alias: str, expect: st
 @write_options
 @click.pass_context
 def alias_rm_command(
-    ctx: click.Context, model: str, alias: str | None, expect: str | None, **how: Any
+    ctx: click.Context, /, model: str, alias: str | None, expect: str | None, **how: Any
 ) -> int:
     """Remove an alias: muster alias rm bikes champion, or bikes@champion."""
     if alias is None:
@@ -103,7 +106,7 @@ def alias_rm_command(
 @write_options
 @click.pass_context
 def tag_command(
-    ctx: click.Context, reference: str, tags: tuple[str, ...], remove: tuple[str, ...], **how: Any
+    ctx: click.Context, /, reference: str, tags: tuple[str, ...], remove: tuple[str, ...], **how: Any
 ) -> int:
     """Set or remove tags of a version, or of a model if REFERENCE names one."""
     if not tags and not remove:
@@ -125,6 +128,7 @@ def tag_command(
 @click.pass_context
 def annotate_command(
     ctx: click.Context,
+    /,
     reference: str,
     description: str | None,
     owner: tuple[str, ...],
@@ -155,10 +159,10 @@ def annotate_command(
 @click.option("--undo", is_flag=True, help="It may be used again.")
 @write_options
 @click.pass_context
-def yank_command(ctx: click.Context, reference: str, undo: bool, **how: Any) -> int:
+def yank_command(ctx: click.Context, /, reference: str, undo: bool, **how: Any) -> int:
     """Mark a version as not to be used. It stays, and nothing may point at it."""
     registry = open_registry(ctx)
-    model, version = registry.snapshot_for_writing().resolve(reference)
+    model, version = registry.upstream().resolve(reference)
     return carry_out(
         registry, ops.Yank(model, version, registry.author, registry.now, how["reason"], undo), **how
     )
@@ -169,7 +173,7 @@ def yank_command(ctx: click.Context, reference: str, undo: bool, **how: Any) -> 
 @click.argument("new_name")
 @write_options
 @click.pass_context
-def rename_command(ctx: click.Context, model: str, new_name: str, **how: Any) -> int:
+def rename_command(ctx: click.Context, /, model: str, new_name: str, **how: Any) -> int:
     """Give a model another name. Its versions stay as they are; the old name says where it went."""
     return carry_out(open_registry(ctx), ops.RenameModel(model, new_name), **how)
 
@@ -179,7 +183,7 @@ def rename_command(ctx: click.Context, model: str, new_name: str, **how: Any) ->
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @write_options
 @click.pass_context
-def delete_command(ctx: click.Context, reference: str, yes: bool, **how: Any) -> int:
+def delete_command(ctx: click.Context, /, reference: str, yes: bool, **how: Any) -> int:
     """Delete a version, or a model with all its versions, leaving tombstones.
 
     Numbers are never used again, and the files stay in the artifact store. A reason is required.
@@ -187,7 +191,7 @@ def delete_command(ctx: click.Context, reference: str, yes: bool, **how: Any) ->
     registry = open_registry(ctx)
     wanted = registry.delete_operation(reference, how["reason"])
     if not yes and not how["dry_run"] and not how["propose"]:
-        if not click.get_text_stream("stdin").isatty():
+        if not sys.stdin.isatty():
             raise click.UsageError("there is no terminal to ask on: say --yes")
         click.confirm(f"delete {reference}?", abort=True, err=True)
     return carry_out(registry, wanted, **how)

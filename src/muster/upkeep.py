@@ -1,0 +1,122 @@
+"""Keeping a registry well: what `muster doctor` looks at, and what `muster fmt` writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .core import dvcconfig, manifest, names, schema
+from .core.diagnosis import Diagnosis
+from .core.errors import Invalid, MusterError, NotFound
+from .core.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from .backends.git import GitRepository
+    from .registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Formatted:
+    """The paths that were changed, and those that were left as they are, with the reason."""
+
+    changed: tuple[str, ...]
+    kept: Mapping[str, str]
+
+
+def diagnose(registry: Registry, git: GitRepository) -> Iterator[Diagnosis]:
+    """Yield each thing a registry needs, and how to mend what is wrong."""
+    yield _look("repository", lambda: _repository(git), "say where it is: muster -R PATH")
+    yield _look("identity", git.author)
+    try:
+        snapshot = registry.upstream()
+    except MusterError as error:
+        yield Diagnosis("upstream", False, str(error), error.hint)
+        return
+    yield _look("registry", lambda: _registry(snapshot), "run `muster init`")
+    yield _look("dvc config", lambda: _remote(snapshot), "run `muster init`, or `dvc remote add`")
+    yield _look("artifacts", lambda: _artifacts(registry), "check the remote and your credentials")
+    yield _look("rules", lambda: _rules(registry), "run `muster check`")
+    yield _look("leftovers", lambda: f"{git.sweep()} refs of interrupted writes swept away")
+
+
+def _look(what: str, ask: Callable[[], str], fix: str = "") -> Diagnosis:
+    try:
+        return Diagnosis(what, True, ask())
+    except MusterError as error:
+        return Diagnosis(what, False, str(error).partition("\n")[0], error.hint or fix)
+
+
+def _repository(git: GitRepository) -> str:
+    head = git.head()
+    return f"{git.location} at {head[:12]}" if head else f"{git.location}, without a commit yet"
+
+
+def _registry(snapshot: Snapshot) -> str:
+    document = snapshot.document(names.REGISTRY)
+    name = document.get("name") if isinstance(document, dict) else None
+    return f"{name}, stages {', '.join(snapshot.declared_stages())}"
+
+
+def _remote(snapshot: Snapshot) -> str:
+    data = snapshot.files.get(names.DVC_CONFIG)
+    if data is None:
+        raise NotFound(f"{names.DVC_CONFIG} is missing")
+    if findings := list(dvcconfig.problems_with_config(names.DVC_CONFIG, data)):
+        raise Invalid(str(findings[0]))
+    return f"remote {dvcconfig.parse_config(data).remote}"
+
+
+def _artifacts(registry: Registry) -> str:
+    store = registry.store()
+    nothing = "0" * 32
+    store.missing([nothing])
+    return f"{store.uri(nothing).rpartition('/files/')[0]} answers"
+
+
+def _rules(registry: Registry) -> str:
+    if findings := registry.check():
+        raise Invalid(f"{len(findings)} findings, the first: {findings[0]}")
+    return "every rule holds"
+
+
+def format_files(top: Path, registered: Snapshot, paths: tuple[str, ...], only_look: bool) -> Formatted:
+    """Write files of the work tree at top in canonical form; paths are below top, none means every one there is."""
+    changed: list[str] = []
+    kept: dict[str, str] = {}
+    for path in [_inside(top, p) for p in paths] or sorted(_registry_files(top)):
+        place = names.locate(path)
+        if place is None or place.kind not in schema.KINDS:
+            kept[path] = "it is no YAML file of the registry"
+            continue
+        data = (top / path).read_bytes()
+        if place.kind in ("version", "tombstone") and path in registered:
+            continue
+        if manifest.has_comments(data):
+            if paths:
+                kept[path] = "it has comments of its own, which would be lost"
+            continue
+        text = manifest.canonical(manifest.parse(data, path), place.kind, schema.fields(place.kind))
+        if text != data:
+            changed.append(path)
+            if not only_look:
+                (top / path).write_bytes(text)
+    return Formatted(tuple(changed), kept)
+
+
+def _registry_files(top: Path) -> Iterator[str]:
+    for pattern in (names.REGISTRY, f"{names.MODELS}/*/*.yaml", f"{names.MODELS}/*/*/*.yaml"):
+        for path in top.glob(pattern):
+            name = path.relative_to(top).as_posix()
+            if (place := names.locate(name)) is not None and place.kind in schema.KINDS:
+                yield name
+
+
+def _inside(top: Path, path: str) -> str:
+    full = Path(path).resolve()
+    if not full.is_file():
+        raise NotFound(f"there is no file {path}")
+    if not full.is_relative_to(top.resolve()):
+        raise Invalid(f"{path} is not in the working tree {top}")
+    return full.relative_to(top.resolve()).as_posix()
