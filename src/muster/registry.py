@@ -21,19 +21,19 @@ from .backends import formats
 from .backends.artifacts import ArtifactStore, Progress, silent
 from .backends.git import GitRepository, code_state
 from .backends.git import create as create_repository
-from .core import checks, compare, dvcfile, history, names, plans, registration
+from .core import checks, compare, history, names, plans, registration, requests
 from .core import operations as ops
 from .core.diagnosis import Diagnosis
-from .core.errors import Conflict, Finding, Integrity, Invalid, NotFound, Refused
+from .core.errors import Conflict, Finding, Invalid, NotFound, Refused
 from .core.events import Event, events
 from .core.history import Entry, State
 from .core.message import message, reason_of
-from .core.models import Code, Evaluation, ModelVersion, RegisteredModel, Stored
+from .core.models import Code, ModelVersion, RegisteredModel, Stored
 from .core.operations import Expect, Operation
 from .core.plans import Plan
 from .core.policy import Evidence, Pointer, Policy
 from .core.registration import Registration
-from .core.snapshot import EMPTY, Change, Snapshot, parse_reference
+from .core.snapshot import EMPTY, Change, Snapshot
 from .core.template import lay_down
 
 ATTEMPTS = 20  # how often a write is planned again after losing a race
@@ -196,7 +196,7 @@ class Registry:
         snapshot = self.snapshot()
         if snapshot.commit is None:
             return
-        paths, concerns = _scope(snapshot, subject)
+        paths, concerns = history.scope(snapshot, subject)
         shown = 0
         for entry in self._git.log(snapshot.commit, paths):
             after, before = self._git.snapshot(entry.commit), self._git.snapshot(entry.parent)
@@ -219,7 +219,7 @@ class Registry:
         """Return what reference names, read at one commit."""
         snapshot = self.snapshot()
         version = snapshot.get(reference)
-        uri = self._store(snapshot).uri(_dvc_file(snapshot, version.model, version.version).oid)
+        uri = self._store(snapshot).uri(snapshot.artifact_oid(version.model, version.version))
         return Resolved(
             version.model,
             version.version,
@@ -239,7 +239,7 @@ class Registry:
         """Put a version's files into output, a new or empty directory, each verified against its SHA-256."""
         snapshot = self.snapshot()
         model, number = snapshot.resolve(reference)
-        manifest, oid = snapshot.manifest(model, number), _dvc_file(snapshot, model, number).oid
+        manifest, oid = snapshot.manifest(model, number), snapshot.artifact_oid(model, number)
         self._store(snapshot).pull(oid, manifest.files, Path(output), progress or silent)
         return Path(output)
 
@@ -251,7 +251,7 @@ class Registry:
         """
         snapshot = self.snapshot()
         model, number = snapshot.resolve(reference)
-        manifest, oid = snapshot.manifest(model, number), _dvc_file(snapshot, model, number).oid
+        manifest, oid = snapshot.manifest(model, number), snapshot.artifact_oid(model, number)
         artifact = manifest.artifacts[0]
         tree = self._store(snapshot).tree(oid, manifest.files, manifest.digest, progress or silent)
         return formats.load(artifact.format, tree / artifact.path, trust=trust)
@@ -260,7 +260,7 @@ class Registry:
         """Return what is wrong with a version's files in the artifact store, reading every byte of them."""
         snapshot = self.snapshot()
         model, number = snapshot.resolve(reference)
-        manifest, oid = snapshot.manifest(model, number), _dvc_file(snapshot, model, number).oid
+        manifest, oid = snapshot.manifest(model, number), snapshot.artifact_oid(model, number)
         return self._store(snapshot).verify(oid, manifest.files, progress or silent)
 
     # --- checking ------------------------------------------------------------------------------------------------
@@ -290,7 +290,7 @@ class Registry:
         for path in sorted(change.files):
             place = names.locate(path)
             if place is not None and place.kind == "dvc" and change.files[path] is not None:
-                missing = store.missing([_dvc_file(after, place.model, place.number).oid])
+                missing = store.missing([after.artifact_oid(place.model, place.number)])
                 if missing:
                     message = f"{len(missing)} of its objects are not in the artifact store: {', '.join(missing[:3])}"
                     yield Finding(path, "artifact_is_stored", message, fix="run `dvc push` where they are")
@@ -324,7 +324,7 @@ class Registry:
         plan = self._plan(self.upstream(), wanted)
         if not plan.change or plan.before.commit is None:
             raise Invalid("there is nothing to propose: the registry is like that already")
-        branch = PROPOSALS + _proposal_id(plan)
+        branch = PROPOSALS + plan.id
         there = self._git.tips(PROPOSALS).get(branch)
         if there is None:
             there = self._write(plan, reason)
@@ -447,27 +447,8 @@ class Registry:
     def rollback_operation(self, pointer: str, to: int | None = None) -> ops.SetStage | ops.SetAlias:
         """Return the operation that takes pointer (`bikes/production`, `bikes@champion`) back."""
         now = self.upstream()
-        target = _pointer(now, pointer)
-        holders = target.holders(now)
-        past = history.previous(self._states(now, target), target, holders)
-        usable = (
-            n
-            for n in past
-            if names.path("version", target.model, n) in now
-            and now.annotations(target.model, n).yanked is None
-        )
-        if to is None:
-            to = next(usable, None)
-            if to is None:
-                raise history.nothing_before(target)
-        elif not history.held(self._states(now, target), target, to):
-            raise Invalid(
-                f"version {to} never held {target}", hint="a rollback goes back; to go forward, promote"
-            )
-        expect: Expect = holders[-1] if holders else "none"
-        if target.kind == "alias":
-            return ops.SetAlias(target.model, target.name, to, expect)
-        return ops.SetStage(target.model, to, target.name, expect)
+        target = requests.pointer(now, pointer)
+        return requests.rollback(now, target, self._states(now, target), to)
 
     def tag(
         self, reference: str, tags: Mapping[str, str], remove: Iterable[str] = (), *, reason: str = ""
@@ -478,32 +459,9 @@ class Registry:
     def annotate(self, reference: str, *, reason: str = "", **said: Any) -> Outcome:
         """Change what is said about a version, or about a model if reference names one.
 
-        `said` is what `annotate_operation` takes: description, tags, remove_tags, evaluations, owners.
+        `said` is what `requests.annotation` takes: description, tags, remove_tags, evaluations, owners.
         """
-        return self.submit(self.annotate_operation(reference, **said), reason=reason)
-
-    def annotate_operation(
-        self,
-        reference: str,
-        *,
-        description: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        remove_tags: Iterable[str] = (),
-        evaluations: Iterable[Evaluation] = (),
-        owners: Iterable[str] | None = None,
-    ) -> ops.Annotate | ops.AnnotateModel:
-        """Return the operation that changes what is said about reference, a version or a model."""
-        at, without = parse_reference(reference), tuple(remove_tags)
-        if at.kind == "model":
-            if verdicts := tuple(evaluations):
-                raise Invalid(f"evaluation {verdicts[0].name!r} judges a version, and {at} names a model")
-            return ops.AnnotateModel(
-                at.model, description, tags or {}, without, None if owners is None else tuple(owners)
-            )
-        if owners is not None:
-            raise Invalid(f"a model has owners, and {at} names a version", hint=f"name the model: {at.model}")
-        model, version = self.upstream().resolve(at)
-        return ops.Annotate(model, version, description, tags or {}, without, tuple(evaluations))
+        return self.submit(requests.annotation(self.upstream(), reference, **said), reason=reason)
 
     def yank(self, reference: str, *, reason: str = "", undo: bool = False) -> Outcome:
         """Mark a version as not to be used, or as usable again."""
@@ -516,15 +474,8 @@ class Registry:
 
     def delete(self, reference: str, *, reason: str) -> Outcome:
         """Delete a version, or a model with all its versions if reference names one. Tombstones stay."""
-        return self.submit(self.delete_operation(reference, reason), reason=reason)
-
-    def delete_operation(self, reference: str, reason: str) -> ops.DeleteVersion | ops.DeleteModel:
-        """Return the operation that deletes what reference names."""
-        at = parse_reference(reference)
-        if at.kind == "model":
-            return ops.DeleteModel(at.model, self.author, self.now, reason)
-        model, version = self.upstream().resolve(at)
-        return ops.DeleteVersion(model, version, self.author, self.now, reason)
+        wanted = requests.deletion(self.upstream(), reference, self.author, self.now, reason)
+        return self.submit(wanted, reason=reason)
 
     # --- the backends --------------------------------------------------------------------------------------------
 
@@ -581,58 +532,6 @@ def load(reference: str, registry: Registry | str | os.PathLike[str] = ".", *, t
         return registry.load(reference, trust=trust)
     with Registry(registry) as opened:
         return opened.load(reference, trust=trust)
-
-
-def _dvc_file(snapshot: Snapshot, model: str, version: int) -> dvcfile.DvcFile:
-    path = names.path("dvc", model, version)
-    found, findings = dvcfile.read(snapshot.document(path), path)
-    if found is None:
-        raise Integrity(f"{path} is not a DVC file that may be used: {findings[0].message}")
-    return found
-
-
-def _pointer(snapshot: Snapshot, text: str) -> Pointer:
-    """The stage or alias that text names."""
-    at = parse_reference(text)
-    snapshot.model_document(at.model)
-    if at.kind == "alias":
-        return Pointer("alias", at.model, at.value)
-    if at.kind == "name":
-        return Pointer("stage", at.model, Policy.of(snapshot).stage_name(at.value))
-    raise Invalid(f"{text} names no stage or alias", hint="write it as bikes/production or bikes@champion")
-
-
-def _scope(snapshot: Snapshot, subject: str) -> tuple[list[str], Callable[[Event], bool]]:
-    """The paths a subject's history is in, and which events there are its own."""
-    if not subject:
-        return [], lambda event: True
-    at = parse_reference(subject)
-    directory = names.model_directory(at.model)
-    if not any(True for _ in snapshot.children(directory)):
-        snapshot.model_document(at.model)
-    match at.kind:
-        case "model":
-            return [directory], lambda event: True
-        case "alias":
-            return [names.path("alias", at.model, at.value)], lambda event: True
-        case "name" if at.value.casefold() in {s.casefold() for s in snapshot.declared_stages()}:
-            stage = Policy.of(snapshot).stage_name(at.value)
-            return [names.path("stage", at.model, stage)], lambda event: True
-        case _:
-            number = int(at.value) if at.kind == "version" else snapshot.resolve(at)[1]
-            return [directory], lambda e: number in e.gained + e.lost or e.name == str(number)
-
-
-def _proposal_id(plan: Plan) -> str:
-    """A name for a proposal that the same change to the same state gives again."""
-    import hashlib
-
-    digest = hashlib.sha256(str(plan.before.commit).encode())
-    for path in sorted(plan.change.files):
-        digest.update(path.encode() + b"\0" + (plan.change.files[path] or b"") + b"\0")
-    first = next((e for e in plan.events if e.model), None)
-    word = f"{names.encode(first.model)}-" if first else ""
-    return word.replace("%", "_").lower()[:40] + digest.hexdigest()[:10]
 
 
 def _required(reason: str, what: str) -> str:

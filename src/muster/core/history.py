@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from . import names
 from .errors import MusterError, NotFound
 from .events import Event
-from .policy import Pointer
-from .snapshot import Snapshot
+from .policy import Pointer, Policy
+from .snapshot import Snapshot, parse_reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,30 @@ def previous(states: Iterable[State], pointer: Pointer, now: tuple[int, ...]) ->
             if not any(version in s for s in seen):
                 seen.append({version})
                 yield version
+
+
+def scope(snapshot: Snapshot, subject: str) -> tuple[list[str], Callable[[Event], bool]]:
+    """Return the paths in which the history of subject is, and which events there are its own.
+
+    subject is a reference to a model, a version, an alias or a stage; "" is the whole registry.
+    """
+    if not subject:
+        return [], lambda event: True
+    at = parse_reference(subject)
+    directory = names.model_directory(at.model)
+    if not any(True for _ in snapshot.children(directory)):
+        snapshot.model_document(at.model)  # says that there is no such model, and which are near
+    match at.kind:
+        case "model":
+            return [directory], lambda event: True
+        case "alias":
+            return [names.path("alias", at.model, at.value)], lambda event: True
+        case "name" if at.value.casefold() in {s.casefold() for s in snapshot.declared_stages()}:
+            stage = Policy.of(snapshot).stage_name(at.value)
+            return [names.path("stage", at.model, stage)], lambda event: True
+        case _:
+            number = int(at.value) if at.kind == "version" else snapshot.resolve(at)[1]
+            return [directory], lambda e: number in e.gained + e.lost or e.name == str(number)
 
 
 def nothing_before(pointer: Pointer) -> NotFound:

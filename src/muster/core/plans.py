@@ -5,9 +5,10 @@ The same value is the dry run, the review page and what is executed.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
-from . import checks, operations
+from . import checks, names, operations
 from .errors import Finding, Invalid, Refused
 from .events import Event, events
 from .operations import Operation
@@ -24,6 +25,15 @@ class Plan:
     events: tuple[Event, ...]
     findings: tuple[Finding, ...]
     review: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        """A name for the plan as a proposal, which the same change to the same state has again."""
+        digest = hashlib.sha256(str(self.before.commit).encode())
+        for path in sorted(self.change.files):
+            digest.update(path.encode() + b"\0" + (self.change.files[path] or b"") + b"\0")
+        first = next((event.model for event in self.events if event.model), "registry")
+        return f"{names.encode(first).replace('%', '_').lower()[:40]}-{digest.hexdigest()[:10]}"
 
     def require_sound(self) -> None:
         """Raise Invalid with every finding, if there is one."""

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import manifest, names
-from .errors import Invalid, NotFound
+from . import dvcfile, manifest, names
+from .errors import Integrity, Invalid, NotFound
 from .models import Annotations, Manifest, ModelVersion, RegisteredModel
 
 
@@ -169,6 +169,16 @@ class Snapshot:
         if path not in self.files:
             raise self._no_version(model, version)
         return manifest.manifest_from(self.document(path), path)
+
+    def artifact_oid(self, model: str, version: int) -> str:
+        """Return DVC's address of a version's files; Integrity if its .dvc file is not one that may be used."""
+        path = names.path("dvc", model, version)
+        if path not in self.files:
+            raise Integrity(f"{path} is missing: nothing says where the files of {model}/{version} are")
+        found, findings = dvcfile.read(self.document(path), path)
+        if found is None:
+            raise Integrity(f"{path} is not a DVC file that may be used: {findings[0].message}")
+        return found.oid
 
     def annotations(self, model: str, version: int) -> Annotations:
         """Return what is said about version now."""

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ...core import operations as ops
+from ...core import requests
 from ...core.errors import Invalid
 from ...core.models import Evaluation
 from .common import carry_out, expect_option, expectation, numbers, open_registry, pairs, write_options
@@ -112,7 +113,8 @@ def tag_command(
     if not tags and not remove:
         raise click.UsageError("say which tags: KEY=VALUE, or --remove KEY")
     registry = open_registry(ctx)
-    wanted = registry.annotate_operation(reference, tags=pairs(tags, "a tag"), remove_tags=remove)
+    said = pairs(tags, "a tag")
+    wanted = requests.annotation(registry.upstream(), reference, tags=said, remove_tags=remove)
     return carry_out(registry, wanted, **how)
 
 
@@ -148,8 +150,8 @@ def annotate_command(
     if evaluation is not None and passed is not None:
         found = numbers(metric, "--metric")
         verdicts = (Evaluation(evaluation, passed, registry.now, registry.author, found, url),)
-    wanted = registry.annotate_operation(
-        reference, description=description, evaluations=verdicts, owners=owner or None
+    wanted = requests.annotation(
+        registry.upstream(), reference, description=description, evaluations=verdicts, owners=owner or None
     )
     return carry_out(registry, wanted, **how)
 
@@ -189,7 +191,7 @@ def delete_command(ctx: click.Context, /, reference: str, yes: bool, **how: Any)
     Numbers are never used again, and the files stay in the artifact store. A reason is required.
     """
     registry = open_registry(ctx)
-    wanted = registry.delete_operation(reference, how["reason"])
+    wanted = requests.deletion(registry.upstream(), reference, registry.author, registry.now, how["reason"])
     if not yes and not how["dry_run"] and not how["propose"]:
         if not sys.stdin.isatty():
             raise click.UsageError("there is no terminal to ask on: say --yes")
