@@ -103,8 +103,8 @@ def describe(path: Path, format: str | None = None) -> Described:
     """
     row, place = _find(path, format)
     try:
-        described = _finish(place, row.describe(place))
-        return _with_surroundings(path, place, described) if path.is_dir() else described
+        described = row.describe(place)
+        return _finish(place, _with_surroundings(path, place, described) if path.is_dir() else described)
     except OSError as error:
         raise Unavailable(f"cannot read {path}: {error.strerror}") from error
 
@@ -220,7 +220,12 @@ def _finish(place: Path, described: Described) -> Described:
     given = described.signature
     sides = (given.inputs, given.outputs, given.params) if given else ()
     signature = Signature(*(side and tuple(plain(place, side)) for side in sides)) if given else None
-    return replace(described, signature=signature, extra=plain(place, described.extra))
+    return replace(
+        described,
+        signature=signature,
+        requirements=tuple(plain(place, described.requirements)),
+        extra=plain(place, described.extra),
+    )
 
 
 def _with_surroundings(path: Path, place: Path, described: Described) -> Described:

@@ -78,7 +78,7 @@ def describe(path: Path) -> Described:
 
 def _model_field(message: Message, item: Field, model: _Model) -> None:
     if item.number in (_IR_VERSION, 5) and item.wire == VARINT:
-        model.numbers[item.number] = item.value
+        model.numbers[item.number] = item.value - (item.value >> 63 << 64)  # two's complement
     elif item.number in (2, 3, 4):
         model.texts[item.number] = message.text(item, MAX_STRING)
     elif item.number == _GRAPH:
