@@ -142,6 +142,23 @@ def test_a_pickle_of_every_protocol_is_read(protocol: int, tmp_path: Path) -> No
     assert described.requirements
 
 
+@pytest.mark.parametrize(("package", "name"), [("xgboost", "XGBRegressor"), ("lightgbm", "LGBMRegressor")])
+def test_a_pickled_booster_names_its_estimator(package: str, name: str, tmp_path: Path) -> None:
+    regressor = getattr(__import__(package), name)(n_estimators=200, verbosity=0).fit(
+        ROWS, model_files.TARGET
+    )
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps(regressor))
+    described = describe(tmp_path / "model.pkl")
+    assert described.flavors == (package,)
+    assert described.extra["estimator"] == f"{package}.sklearn.{name}"
+    assert "partly_read" not in described.extra
+
+
+def test_lz4_is_named_and_not_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "model.joblib").write_bytes(b"\x04\x22\x4d\x18" + bytes(20))
+    assert describe(tmp_path / "model.joblib").extra == {"compression": "lz4"}
+
+
 def test_a_pickle_of_something_else_names_no_estimator(tmp_path: Path) -> None:
     (tmp_path / "rows.pkl").write_bytes(pickle.dumps({"ridge": model_files.estimator()}))
     described = describe(tmp_path / "rows.pkl")

@@ -313,6 +313,13 @@ def test_a_hostile_mlmodel_is_invalid_with_its_name(text: str | bytes, words: st
     assert "MLmodel" in str(caught.value)
 
 
+def test_a_directory_of_git_lfs_pointers_is_invalid(tmp_path: Path) -> None:
+    directory = write_mlflow(tmp_path / "model")
+    (directory / "model.pkl").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    with pytest.raises(Invalid, match=r"model\.pkl is a pointer of Git LFS"):
+        describe(directory)
+
+
 def test_a_link_in_a_directory_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "secret.txt").write_text("password==1\n")
     (tmp_path / "real.onnx").write_bytes(contents("model.onnx"))

@@ -105,6 +105,7 @@ def test_an_mlflow_model_does_not_load_without_trust(tmp_path: Path) -> None:
         load("mlflow", write_mlflow(tmp_path / "model"))
 
 
+@pytest.mark.slow
 def test_a_flavor_that_is_no_module_of_mlflow_is_not_imported(tmp_path: Path) -> None:
     directory = write_mlflow(tmp_path / "model", "flavors:\n  sklearn.../os: {}\n")
     with pytest.raises(Invalid, match="MLflow has no flavor named"):

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...core.models import Described, Signature
 from .protobuf import BYTES, VARINT, Field, Malformed, Message
-from .reading import MAX_STRING, brief, corrupt, inside, present
+from .reading import MAX_STRING, brief, corrupt, inside, is_file, present
 
 _IR_VERSION, _GRAPH, _OPSETS, _METADATA = 1, 7, 8, 14
 _MODEL_FIELDS = dict.fromkeys((_IR_VERSION, 5), VARINT) | dict.fromkeys(
@@ -71,7 +71,7 @@ def describe(path: Path) -> Described:
     if not model.opsets or not model.outputs:
         raise corrupt(path, "it is not a sound ONNX model: it has no operator set or no output")
     for name in sorted(model.external):
-        if not inside(path, name, "the file of its weights").is_file():
+        if not is_file(inside(path, name, "the file of its weights")):
             raise corrupt(path, f"its weights are in {name}, which is not beside it")
     return _described(model)
 
