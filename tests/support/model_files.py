@@ -104,7 +104,7 @@ def write_keras(path: Path) -> None:
 
 
 def write_torch(path: Path) -> None:
-    """Write the members that torch.save writes: a pickle that refers to storages beside it."""
+    """Write the layout of torch.save by hand: a pickle that refers to storages beside it."""
 
     class Pickler(pickle.Pickler):
         def persistent_id(self, obj: Any) -> Any:
