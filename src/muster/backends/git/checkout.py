@@ -18,7 +18,7 @@ from ...core.errors import Refused
 from .layout import Layout
 from .lock import locked
 from .objects import hash_object
-from .process import Done, Git, words
+from .process import Done, Git, pathspec, words
 from .remote import judge
 
 _LOCK_SECONDS = 60
@@ -68,7 +68,7 @@ def tip_of(git: Git, ref: str) -> str | None:
 
 
 def _move_with_files(git: Git, layout: Layout, move: _Move) -> Done:
-    """Move files, then the ref; and the files back if the ref would not move. Return what failed or worked."""
+    """Move files, then the ref, and the files back if the ref would not move. Return how it ended."""
     here = Git(Path(move.worktree))
     if tip_of(git, move.ref) != move.old:
         return _failure("it has moved")
@@ -137,7 +137,8 @@ def _in_the_way(here: Git, move: _Move, done: Done) -> str:
     listed = here.run("diff-tree", "-r", "-z", "--name-only", "--no-renames", move.old or empty, move.new)
     changed = [os.fsdecode(path) for path in listed.split(b"\0") if path][:_ASKED_PATHS]
     status = here.run(
-        "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored", "--", *changed
+        *("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored"),
+        *("--", *map(pathspec, changed)),
     )
     edited = [os.fsdecode(line[3:]) for line in status.split(b"\0") if line]
     if not edited:

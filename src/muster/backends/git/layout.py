@@ -14,7 +14,7 @@ from pathlib import Path
 from ...core.errors import Invalid, NotFound
 from ...core.models import Code
 from .address import redact
-from .process import Git, require_git, words
+from .process import Git, pathspec, require_git, words
 
 _HEADS = "refs/heads/"
 
@@ -103,11 +103,9 @@ def code_state(path: Path) -> Code | None:
 def _is_dirty(top: Path, path: Path) -> bool:
     git = Git(top)
     inside = os.path.relpath(path, top)
-    output = path.is_file() or not git.run("ls-files", "-z", "--", inside)
-    excluded = (f":(top,exclude,literal){inside}",) if output and inside != os.curdir else ()
-    return bool(
-        git.run("status", "--porcelain", "-z", "--", ".", *excluded, env={"GIT_LITERAL_PATHSPECS": "0"})
-    )
+    output = path.is_file() or not git.run("ls-files", "-z", "--", pathspec(inside))
+    excluded = (pathspec(inside, "exclude"),) if output and inside != os.curdir else ()
+    return bool(git.run("status", "--porcelain", "-z", "--", ".", *excluded))
 
 
 def _configured(layout: Layout, section: str, option: str) -> str:

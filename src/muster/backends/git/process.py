@@ -29,7 +29,6 @@ _FIXED = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
     "GIT_NO_REPLACE_OBJECTS": "1",  # an id must name the bytes it is the hash of
-    "GIT_LITERAL_PATHSPECS": "1",
 }
 _NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
 _CHUNK = 1 << 16
@@ -111,6 +110,11 @@ class Git:
 def words(done: Done) -> str:
     """Return what git said, for the user and never for us, without anybody's credentials."""
     return _shown(done.stderr or done.stdout) or f"exit code {done.returncode}"
+
+
+def pathspec(path: str, *magic: str) -> str:
+    """Return what means path on a command line: as it is written, counted from the repository's top."""
+    return f":({','.join(['top', 'literal', *magic])}){path}"
 
 
 @functools.cache

@@ -26,6 +26,7 @@ from .writing import write_commit
 
 _HEADS, _TAGS, _UPSTREAM = "refs/heads/", "refs/tags/", "refs/muster/upstream/"
 _BRANCH = re.compile(r"(?!-)[^\x00-\x20\x7f~^:?*\[\\]+")
+_FROM_HEAD = re.compile(r"HEAD([~^].*)?")
 _NO_BRANCH = "name the branch with --branch"
 
 
@@ -108,7 +109,9 @@ class GitRepository:
         found = self._commit_here(revision) if self._remote is None or is_oid(revision) else None
         if found is not None:
             return found
-        tip = self.head() if self._remote is None else self._fetch_named(self._remote, revision)
+        tip = self.head() if self._remote is None else self._follow_named(self._remote, revision)
+        if self._remote is not None and tip and _FROM_HEAD.fullmatch(revision):
+            revision = tip + revision.removeprefix("HEAD")  # over there, not the mirror's
         commit = self._commit_here(revision)
         moment = history.parse_moment(revision)
         if commit is None and moment and tip:
@@ -136,7 +139,7 @@ class GitRepository:
 
         Invalid if more than max_paths paths differ; a file of more than max_bytes is special, and not read.
         """
-        for commit in filter(None, (base, head)):
+        for commit in (head,) if base is None else (base, head):
             self._require(commit)
         return history.diff(self._git, self._pipe, base, head, max_paths, max_bytes)
 
@@ -273,17 +276,21 @@ class GitRepository:
 
     # Following a remote
 
-    def _follow(self, remote: Remote) -> str | None:
-        """Return the tip of a URL's branch, fetched if the mirror has it not."""
-        refs = remote.refs("HEAD", *([f"{_HEADS}{self._branch_given}"] if self._branch_given else []))
-        ref = f"{_HEADS}{self._branch_given}" if self._branch_given else refs.get("ref: HEAD", "HEAD")
-        tip = refs.get(ref)
+    def _follow(self, remote: Remote, *named: str) -> str | None:
+        """Return the tip of a URL's branch. It and the refs that are named are fetched, if the mirror lacks them."""
+        given = f"{_HEADS}{self._branch_given}" if self._branch_given else None
+        refs = remote.refs(given or "HEAD", *named)
+        for ref in refs.keys() & set(named):
+            _make_mirror(self._mirror, refs[ref])
+            self._bring(remote, ref, ref, refs[ref])
+        ref, tip = given or refs.get("ref: HEAD", "HEAD"), refs.get(given or "HEAD")
         if tip is None:
             return None
         _make_mirror(self._mirror, tip)
-        if ref != "HEAD" and self._branch_given is None:
-            self._default = ref.removeprefix(_HEADS)
-        return self._bring(remote, ref, ref if ref != "HEAD" else f"{_UPSTREAM}HEAD", tip)
+        if ref == "HEAD":  # detached, over there
+            return self._bring(remote, ref, f"{_UPSTREAM}HEAD", tip)
+        self._default = ref.removeprefix(_HEADS)
+        return self._bring(remote, ref, ref, tip)
 
     def _bring(self, remote: Remote, source: str, target: str, tip: str) -> str:
         if tip_of(self._git, target) == tip:
@@ -291,19 +298,11 @@ class GitRepository:
         remote.fetch(source, target, tip)
         return tip_of(self._git, target) or tip
 
-    def _fetch_named(self, remote: Remote, revision: str) -> str | None:
-        """Fetch the branch and the git tag that a name, or the name it begins with (`v1~2`), stands for.
-
-        The result is the tip of the repository's own branch.
-        """
-        tip = self._follow(remote)
+    def _follow_named(self, remote: Remote, revision: str) -> str | None:
+        """Like `_follow`, and fetch what a name, or the name a revision begins with (`v1~2`), stands for."""
         name = re.split(r"[~^@:]", revision, maxsplit=1)[0]
-        found = remote.refs(f"{_HEADS}{name}", f"{_TAGS}{name}") if _BRANCH.fullmatch(name) else {}
-        for ref in (f"{_HEADS}{name}", f"{_TAGS}{name}"):
-            if ref in found:
-                _make_mirror(self._mirror, found[ref])
-                self._bring(remote, ref, ref, found[ref])
-        return tip
+        named = (f"{_HEADS}{name}", f"{_TAGS}{name}") if _BRANCH.fullmatch(name) else ()
+        return self._follow(remote, *named)
 
     def _branch_of_remote(self, remote: Remote) -> str:
         if self._default is None:
