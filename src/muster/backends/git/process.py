@@ -30,7 +30,9 @@ _FIXED = {
     "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
     "GIT_NO_REPLACE_OBJECTS": "1",  # an id must name the bytes it is the hash of
 }
-_NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
+# No hook of the user's runs for what we do. And `log` must not go over to a path's other names, which no option of
+# its own forbids.
+_SETTINGS = ("-c", f"core.hooksPath={os.devnull}", "-c", "log.follow=false")
 _CHUNK = 1 << 16
 
 
@@ -47,7 +49,7 @@ class Git:
         configuration: Sequence[tuple[str, str]] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        self._start = ["git", "--no-pager", *_NO_HOOKS]
+        self._start = ["git", "--no-pager", *_SETTINGS]
         if directory is not None:
             self._start += ["-C", os.fspath(directory)]
         if git_dir is not None:

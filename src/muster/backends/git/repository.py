@@ -277,7 +277,7 @@ class GitRepository:
     # Following a remote
 
     def _follow(self, remote: Remote, *named: str) -> str | None:
-        """Return the tip of a URL's branch. It and the refs that are named are fetched, if the mirror lacks them."""
+        """Return the tip of a URL's branch, fetched, as are the named refs, if the mirror lacks it."""
         given = f"{_HEADS}{self._branch_given}" if self._branch_given else None
         refs = remote.refs(given or "HEAD", *named)
         for ref in refs.keys() & set(named):
