@@ -115,6 +115,25 @@ def test_a_work_tree_whose_directory_is_gone_stops_nothing(work: Path, tmp_path:
     assert tip(work, "side") != publish(work, {"x": b"1"}, "side") == tip(work, "side")
 
 
+def test_a_branch_that_the_user_switches_to_is_the_one_that_moves(work: Path, opened: GitRepository) -> None:
+    old = opened.authority()
+    git(work, "checkout", "--quiet", "-b", "topic")
+    new = opened.commit(opened.authority(), Change({"x": b"1"}), ANN, AT)
+    opened.publish(new, old)
+    assert (tip(work, "topic"), tip(work)) == (new, old)
+
+
+def test_names_that_differ_by_case_stay_apart_where_files_fold(work: Path, opened: GitRepository) -> None:
+    git(work, "config", "core.ignoreCase", "true")
+    new = opened.commit(opened.head(), Change({"models/A/model.yaml": b"A", "readme": b"r"}), ANN, AT)
+    assert set(opened.snapshot(new).files) == {
+        "README",
+        "readme",
+        "models/A/model.yaml",
+        "models/a/model.yaml",
+    }
+
+
 def test_a_branch_name_git_would_not_take_is_refused(work: Path, opened: GitRepository) -> None:
     for name in ("-x", "a b", "a..b", "a~1", "a:b", "x.lock", "a@{1}", "", "a/"):
         with pytest.raises(Invalid):
@@ -750,6 +769,16 @@ def test_a_place_without_a_repository_is_not_found(tmp_path: Path) -> None:
             repository.head()
         with GitRepository(location) as repository, pytest.raises(NotFound):
             repository.root()
+
+
+def test_a_path_that_does_not_exist_is_not_the_repository_around_it(work: Path) -> None:
+    with GitRepository(work / "typo") as repository, pytest.raises(NotFound):
+        repository.head()
+
+
+def test_a_file_stands_for_the_repository_it_is_in(work: Path) -> None:
+    with GitRepository(work / "README") as repository:
+        assert repository.head() == tip(work)
 
 
 def test_a_commit_that_is_not_there_is_not_found(opened: GitRepository, work: Path) -> None:

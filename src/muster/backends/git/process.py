@@ -17,8 +17,8 @@ from .address import redact
 OLDEST = (2, 34)
 Done = subprocess.CompletedProcess[bytes]
 
-# Configuration that a user passes on purpose. The rest (GIT_DIR, GIT_INDEX_FILE, GIT_WORK_TREE ...) is set by
-# a git that called us, in a hook or an alias, and speaks of another repository.
+# Configuration that a user passes on purpose. The rest (GIT_DIR, GIT_INDEX_FILE ...) is set by a
+# git that called us, in a hook or an alias, and speaks of another repository.
 _INHERITED = re.compile(
     r"GIT_(SSH|SSH_COMMAND|SSH_VARIANT|ASKPASS|EXEC_PATH|(AUTHOR|COMMITTER)_(NAME|EMAIL)|CEILING_DIRECTORIES"
     r"|CONFIG_(GLOBAL|SYSTEM|NOSYSTEM|COUNT|KEY_\d+|VALUE_\d+)|SSL_\w+|PROXY_SSL_\w+|HTTP_\w+)"
@@ -30,8 +30,8 @@ _FIXED = {
     "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
     "GIT_NO_REPLACE_OBJECTS": "1",  # an id must name the bytes it is the hash of
 }
-# No hook of the user's runs for what we do. And `log` must not go over to a path's other names, which no option of
-# its own forbids.
+# No hook of the user's runs for what we do. And `log` must not go over to the other names of a path, which no
+# option of its own forbids.
 _SETTINGS = ("-c", f"core.hooksPath={os.devnull}", "-c", "log.follow=false")
 _CHUNK = 1 << 16
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from ...core.errors import Invalid, MusterError, NotFound, Refused
+from ...core.errors import Invalid, MusterError, NotFound, Refused, Unavailable
 from ...core.snapshot import Change, Snapshot
 from . import history
 from .address import is_url, parse_url, redact
@@ -27,6 +27,7 @@ from .writing import write_commit
 _HEADS, _TAGS, _UPSTREAM = "refs/heads/", "refs/tags/", "refs/muster/upstream/"
 _BRANCH = re.compile(r"(?!-)[^\x00-\x20\x7f~^:?*\[\\]+")
 _FROM_HEAD = re.compile(r"HEAD([~^].*)?")
+_CACHE = "set XDG_CACHE_HOME to a directory that can be written"
 _NO_BRANCH = "name the branch with --branch"
 
 
@@ -81,7 +82,9 @@ class GitRepository:
 
         Refused if the branch has commits and its upstream does not exist.
         """
-        upstream = self._upstream
+        if self._remote is not None:
+            return self.head()
+        upstream = self._upstream(self._own_branch())
         if upstream is None:
             return self.head()
         remote = self._upstream_remote(upstream)
@@ -190,8 +193,8 @@ class GitRepository:
             self._remote.push(new, old, ref)
             self._git.ask("update-ref", ref, new)
             return None
-        own = self._own_branch
-        upstream = self._upstream
+        own = self._own_branch()
+        upstream = self._upstream(own)
         if upstream is not None:
             moved = upstream.ref if branch in (None, own) else f"{_HEADS}{branch}"
             self._upstream_remote(upstream).push(new, old, moved)
@@ -231,18 +234,15 @@ class GitRepository:
     def _layout(self) -> Layout:
         return find_layout(self._git, self.location)
 
-    @functools.cached_property
     def _own_branch(self) -> str | None:
+        """The branch that is read and moved; None on a detached HEAD. Asked each time: users switch it."""
         if self._branch_given is not None:
             return self._branch_given
         done = self._git.ask("symbolic-ref", "--quiet", "HEAD")
         return done.stdout.decode().strip().removeprefix(_HEADS) or None
 
-    @functools.cached_property
-    def _upstream(self) -> Upstream | None:
-        if self._remote is not None or self._own_branch is None:
-            return None
-        return upstream_of(self._layout, self._own_branch)
+    def _upstream(self, branch: str | None) -> Upstream | None:
+        return None if branch is None else upstream_of(self._layout, branch)
 
     def _upstream_remote(self, upstream: Upstream) -> Remote:
         return Remote(self._git, upstream.remote, self._layout.common)
@@ -251,7 +251,7 @@ class GitRepository:
         """The remote that has the last word, if any, and where its branches are kept here."""
         if self._remote is not None:
             return self._remote, _HEADS
-        upstream = self._upstream
+        upstream = self._upstream(self._own_branch())
         return (None, _HEADS) if upstream is None else (self._upstream_remote(upstream), _UPSTREAM)
 
     def _local_refs(self, prefix: str) -> Mapping[str, str]:
@@ -344,7 +344,10 @@ def _make_mirror(mirror: Path, tip: str | None) -> None:
     """Make an empty mirror, with ids as long as tip's, unless there is one. Many may try at once."""
     if (mirror / "HEAD").exists():
         return
-    mirror.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        mirror.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unavailable(f"{mirror.parent} cannot be made: {error.strerror}", hint=_CACHE) from error
     draft = mirror.with_name(f"{mirror.name}.{os.getpid()}-{threading.get_ident()}")
     algorithm = "sha256" if tip and len(tip) == 64 else "sha1"
     Git(mirror.parent).run("init", "--quiet", "--bare", f"--object-format={algorithm}", str(draft))
