@@ -55,7 +55,7 @@ class ArtifactStore:
     @cached_property
     def _remote(self) -> Directory | Remote:
         directory = self._settings.directory
-        return Remote(self._settings) if directory is None else Directory(directory)
+        return Remote(self._settings) if directory is None else Directory(directory, required=True)
 
     @cached_property
     def _sources(self) -> tuple[Directory | Remote, ...]:
