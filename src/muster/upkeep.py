@@ -38,7 +38,6 @@ def diagnose(registry: Registry, git: GitRepository) -> Iterator[Diagnosis]:
     yield _look("dvc config", lambda: _remote(snapshot), "run `muster init`, or `dvc remote add`")
     yield _look("artifacts", lambda: _artifacts(registry), "check the remote and your credentials")
     yield _look("rules", lambda: _rules(registry), "run `muster check`")
-    yield _look("leftovers", lambda: f"{git.sweep()} refs of interrupted writes swept away")
 
 
 def _look(what: str, ask: Callable[[], str], fix: str = "") -> Diagnosis:
