@@ -26,7 +26,7 @@ import click
 
 import muster
 from muster.backends.formats import FORMATS
-from muster.core import checks, filters, query, schema
+from muster.core import checks, filters, query
 from muster.frontends.cli import COMMANDS, EXIT_CODES, INTERRUPTED, group
 
 TOP = Path(__file__).resolve().parent.parent
@@ -67,7 +67,7 @@ def command_names() -> Iterator[str]:
     for name in COMMANDS:
         command = find_command(name)
         if isinstance(command, click.Group):
-            yield from (f"{name} {sub}" for sub in command.list_commands(click.Context(command)))
+            yield from (f"{name} {sub}" for sub in command.commands)
         else:
             yield name
 
@@ -76,9 +76,10 @@ def find_command(name: str) -> click.Command:
     """Return the command called name."""
     found: click.Command = group
     for word in name.split():
-        assert isinstance(found, click.Group)
-        context = click.Context(found)
-        found = found.get_command(context, word) or group
+        inner = found.get_command(click.Context(found), word) if isinstance(found, click.Group) else None
+        if inner is None:
+            raise KeyError(f"there is no command {name!r}")
+        found = inner
     return found
 
 
@@ -132,7 +133,9 @@ def change_rules() -> str:
 
 def other_rules() -> str:
     """Return the rules that guard what is read or stored."""
-    return "".join(f"### {name}\n\n{words} Asked when: {when}.\n\n" for name, (when, words) in OTHER_RULES.items())
+    return "".join(
+        f"### {name}\n\n{words} Asked when: {when}.\n\n" for name, (when, words) in OTHER_RULES.items()
+    )
 
 
 def schema_fields(kind: str) -> str:
@@ -230,7 +233,12 @@ def search_fields(subject: str) -> str:
         "models": filters.MODEL_FIELDS,
     }[subject]
     rows = [
-        (f"`{name}{'.KEY' if field.keyed else ''}`", field.type, field.meaning, ", ".join(f"`{s}`" for s in field.synonyms))
+        (
+            f"`{name}{'.KEY' if field.keyed else ''}`",
+            field.type,
+            field.meaning,
+            ", ".join(f"`{synonym}`" for synonym in field.synonyms),
+        )
         for name, field in table.items()
     ]
     return _table(("Attribute", "Type", "What it is", "Also written"), rows)
@@ -248,7 +256,11 @@ def formats() -> str:
         (
             f"`{row.name}`",
             "a directory" if row.is_directory else "a file",
-            f"`{row.library}`" if row.library else "the path itself" if row.load.__name__ == "_path_itself" else "Python",
+            f"`{row.library}`"
+            if row.library
+            else "the path itself"
+            if row.load.__name__ == "_path_itself"
+            else "Python",
             f"`{row.extra}`" if row.extra else "",
             "yes" if row.runs_code else "",
         )
@@ -289,12 +301,19 @@ def _public(name: str) -> Any:
 
 
 def _signature(function: Callable[..., Any]) -> str:
+    """Return a function's parameters with their defaults, and what it returns."""
     signature = inspect.signature(function)
-    kept = [p.replace(annotation=inspect.Parameter.empty) for n, p in signature.parameters.items() if n not in ("self", "cls")]
-    kept = [p.replace(default=_Shown("now")) if callable(p.default) and p.default is not p.empty else p for p in kept]
+    shown = [_plain(p) for name, p in signature.parameters.items() if name not in ("self", "cls")]
+    text = str(signature.replace(parameters=shown, return_annotation=inspect.Signature.empty))
     returns = signature.return_annotation
-    shown = str(signature.replace(parameters=kept, return_annotation=inspect.Signature.empty))
-    return shown if returns in (inspect.Signature.empty, "None") else f"{shown} -> {returns}"
+    return text if returns in (inspect.Signature.empty, "None") else f"{text} -> {returns}"
+
+
+def _plain(parameter: inspect.Parameter) -> inspect.Parameter:
+    default = parameter.default
+    if callable(default) and default is not parameter.empty:
+        default = _Shown("now")
+    return parameter.replace(annotation=inspect.Parameter.empty, default=default)
 
 
 class _Shown(str):
@@ -331,15 +350,20 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Return text as a table's cell shows it: code as it is, and no HTML outside it."""
+    """Return text as a table's cell shows it."""
+    return _escaped(text).replace("|", "\\|")
+
+
+def _escaped(text: str) -> str:
+    """Return text with no HTML in it: code stays as it is."""
     parts = text.split("`")
-    parts[::2] = [part.replace("<", "&lt;") for part in parts[::2]]
-    return "`".join(parts).replace("|", "\\|")
+    parts[::2] = [re.sub(r"<(?=[A-Za-z/!])", "&lt;", part) for part in parts[::2]]
+    return "`".join(parts)
 
 
 def _paragraphs(text: str | None) -> str:
     """Return a docstring with each paragraph on a line of its own; indented text stays as it is."""
-    parts = inspect.cleandoc(text or "").split("\n\n")
+    parts = _escaped(inspect.cleandoc(text or "")).split("\n\n")
     return "\n\n".join(part if part.startswith(" ") else " ".join(part.split("\n")) for part in parts)
 
 
@@ -399,7 +423,9 @@ def main(arguments: list[str]) -> int:
         name = page.relative_to(TOP).as_posix()
         if "--check" in arguments:
             old = page.read_text(encoding="utf-8").splitlines(keepends=True)
-            sys.stdout.writelines(difflib.unified_diff(old, fresh.splitlines(keepends=True), name, f"{name} (fresh)"))
+            sys.stdout.writelines(
+                difflib.unified_diff(old, fresh.splitlines(keepends=True), name, f"{name} (fresh)")
+            )
         else:
             page.write_text(fresh, encoding="utf-8")
             print(f"wrote {name}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
 from support import pages
 
 TOP = Path(__file__).resolve().parent.parent

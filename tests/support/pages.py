@@ -221,7 +221,9 @@ def _run_console(block: Block, shell: Shell) -> Iterator[Mismatch]:
         wrong_code = code != 0 and not may_fail
         if wrong_code or (command.shown and not matches(command.shown, printed)):
             words = f"$ {command.text}\n--- shown\n" + "\n".join(command.shown)
-            words += "\n--- printed\n" + "\n".join(printed) + (f"\n--- exit code {code}" if wrong_code else "")
+            words += (
+                "\n--- printed\n" + "\n".join(printed) + (f"\n--- exit code {code}" if wrong_code else "")
+            )
             yield Mismatch(command.first, command.end, printed, words)
 
 
