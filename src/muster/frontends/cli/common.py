@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -24,7 +25,7 @@ def open_registry(ctx: click.Context, at: str | None = None) -> Registry:
     from ...registry import Registry
 
     options = ctx.find_root().obj
-    registry = Registry(options["registry"] or ".", options["branch"])
+    registry = Registry(options["registry"] or Path.cwd(), options["branch"])
     ctx.call_on_close(registry.close)
     return registry.at(at) if at else registry
 
@@ -132,7 +133,7 @@ def carry_out(
         say(proposal, lambda made: report.event_lines(made.events), as_json)
         if not as_json:
             click.echo(f"proposed on branch {proposal.branch}: check it with", err=True)
-            click.echo(f"    muster check {proposal.base[:12]} {proposal.commit[:12]}", err=True)
+            click.echo(f"    muster check {proposal.base[:12]} {proposal.branch}", err=True)
         return 0
     outcome = registry.submit(wanted, reason=reason)
     say(outcome, lambda done: report.event_lines(done.events), as_json)
