@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
+
+from support.gitcli import git
 
 _GITCONFIG = """\
 [user]
@@ -19,7 +20,7 @@ _GITCONFIG = """\
 
 @pytest.fixture(autouse=True)
 def sealed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give the test a home of its own: nothing of the user's configuration, caches or git is seen or written."""
+    """Give the test a home of its own: nothing of the user's configuration or caches is seen or written."""
     home = tmp_path_factory.mktemp("home")
     for name in [n for n in os.environ if n.startswith(("GIT_", "MUSTER_", "DVC_", "XDG_"))]:
         monkeypatch.delenv(name)
@@ -38,12 +39,6 @@ def sealed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
     for name, value in variables.items():
         monkeypatch.setenv(name, str(value))
     return home
-
-
-def git(directory: Path, *arguments: str, **options: object) -> str:
-    """Run git in directory and return what it printed, without the newline at its end."""
-    done = subprocess.run(["git", "-C", str(directory), *arguments], capture_output=True, check=True, text=True)
-    return done.stdout.rstrip("\n")
 
 
 @pytest.fixture

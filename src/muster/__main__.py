@@ -1,6 +1,5 @@
-"""`python -m muster` is the command `muster`."""
+"""python -m muster: the command line."""
 
 from .frontends.cli import main
 
-if __name__ == "__main__":
-    main()
+main()

@@ -411,7 +411,7 @@ class Registry:
             ).require_sound()
         store, beside = self._store(now), {name: Path(card) for name, card in said.beside.items()}
         take = store.digest if dry_run else store.take
-        return wanted(take(path, beside, progress or silent))
+        return wanted(take(path, progress or silent, beside))
 
     def _training_code(self, path: Path) -> Code | None:
         """The state of the repository that path, or else the working directory, is in; None if that is this registry."""

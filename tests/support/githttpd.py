@@ -29,7 +29,9 @@ class GitHttpServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, root: Path, users: Mapping[str, str] | None = None, anonymous_reads: bool = False) -> None:
+    def __init__(
+        self, root: Path, users: Mapping[str, str] | None = None, anonymous_reads: bool = False
+    ) -> None:
         super().__init__(("127.0.0.1", 0), _Request)
         self.root, self.users, self.anonymous_reads = root, dict(users or {}), anonymous_reads
         self.requests: list[str] = []
@@ -122,7 +124,11 @@ class _Request(BaseHTTPRequestHandler):
             "REMOTE_ADDR": str(self.client_address[0]),
         }
         # Without a user http-backend does not allow a push, unless the repository's configuration does.
-        return {**clean, **cgi, **({"REMOTE_USER": user or "anybody"} if user or not self.server.users else {})}
+        return {
+            **clean,
+            **cgi,
+            **({"REMOTE_USER": user or "anybody"} if user or not self.server.users else {}),
+        }
 
     def _answer(self, body: bytes, user: str) -> None:
         with subprocess.Popen(

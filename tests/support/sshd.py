@@ -1,7 +1,6 @@
 """A real OpenSSH server on a loopback port, with a host key, a user key and a configuration of its own.
 
-It runs as the user who runs the tests and lets that user in by key only. It serves git and, through its own sftp
-subsystem, files.
+It runs as the user who runs the tests and lets that user in by key only. It serves git and, by sftp, files.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _START_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class SshServer:
-    """A running server. `identity` is the private key that opens it, `known_hosts` the file that names its own."""
+    """A running server. `identity` is the private key that opens it; `known_hosts` names its own key."""
 
     port: int
     user: str

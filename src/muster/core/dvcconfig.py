@@ -173,7 +173,7 @@ def _scheme_of(url: str) -> str:
 
 def _url(value: str) -> str | None:
     scheme = _scheme_of(value)
-    if "::" in value:
+    if "::" in re.sub(r"\[[0-9A-Fa-f:.]+\]", "", value):
         return "cannot be a chain of file systems"
     if scheme and scheme not in SCHEMES:
         return f"cannot begin with {scheme}: (a path, or one of {', '.join(sorted(SCHEMES))})"

@@ -94,11 +94,15 @@ def _collision(path: str, seen: dict[str, tuple[str, bool]]) -> str | None:
         end = path.find("/", end + 1)
         end = len(path) if end < 0 else end
         name, is_file = path[:end], end == len(path)
-        earlier = seen.setdefault(_fold(name), (name, is_file))
-        if earlier[0] != name:
+        earlier = seen.get(folded := _fold(name))
+        if earlier is None:
+            seen[folded] = name, is_file
+        elif earlier[0] != name:
             return f"differs from {earlier[0]!r} by case or accents' encoding only"
-        if earlier[1] != is_file:
+        elif earlier[1] != is_file:
             return f"needs {name!r} to be both a file and a directory"
+        elif is_file:
+            return "is there twice"
     return None
 
 

@@ -21,10 +21,16 @@ _SCRATCH = ".muster-"
 
 
 class Directory:
-    """An object store in a local directory. `kinds` are the ways a file may come into it, in DVC's words."""
+    """An object store in a local directory.
 
-    def __init__(self, root: Path, kinds: Sequence[str] = ("reflink", "copy")) -> None:
-        self._root, self._kinds = root, kinds
+    `kinds` are the ways a file may come into it, in DVC's words. Reading from one that is `required` raises
+    Unavailable while there is no such directory at all, as of a file system that is not mounted.
+    """
+
+    def __init__(
+        self, root: Path, kinds: Sequence[str] = ("reflink", "copy"), required: bool = False
+    ) -> None:
+        self._root, self._kinds, self._required = root, kinds, required
         self._objects = f"{root}/files/md5"
 
     def uri(self, oid: str) -> str:
@@ -75,7 +81,7 @@ class Directory:
             raise Integrity(f"{self.uri(oid)} has more bytes.")
 
     def _absent(self, oid: str) -> NotFound | Unavailable:
-        if not self._root.is_dir():
+        if self._required and not self._root.is_dir():
             return Unavailable(
                 f"The directory {self._root} is not there.", hint="Mount it, or correct the remote's url."
             )

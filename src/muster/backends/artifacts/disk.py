@@ -127,10 +127,13 @@ def _locked_directory(parent: Path, name: str) -> tuple[Path, int]:
     while True:
         path = parent / f"{name}{secrets.token_hex(6)}"
         path.mkdir(mode=0o700)
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:  # swept away by another, which saw it before it was locked
+            continue
         with suppress(OSError):  # a file system without locks: its leftovers stay until somebody removes them
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if path.exists():  # nobody swept it away before it was locked
+        if path.exists():
             return path, descriptor
         os.close(descriptor)
 

@@ -1,7 +1,7 @@
 """Taking files in: each is read once, and its digests are of the very bytes that are stored.
 
-A small file is read into memory, and written from there. A large one is first copied by the kernel to where
-it will be stored, and that copy is what is hashed and sent on: nobody else writes to it.
+A small file is read into memory, and written from there. A large one that is not stored yet is copied by the
+kernel, and the copy compared with the digests before it gets its name or is sent on: nobody else writes to it.
 """
 
 # ruff: noqa: PTH108, PTH116, PTH123
@@ -17,7 +17,7 @@ from ...core.errors import Finding, Integrity, Invalid
 from ...core.models import StoredFile
 from . import disk
 from .directory import Directory, Writer
-from .hashing import Digests, digests_of, md5_of, read_digests
+from .hashing import Digests, digests_of, md5_of, read_digests, read_sha256
 from .progress import Meter
 from .remote import Remote
 from .survey import RULE, SourceFile
@@ -84,24 +84,30 @@ class Intake:
 
     def _take_large(self, source: SourceFile, hashed: Meter, sent: Meter) -> Digests:
         with _unchanging(source):
-            staged = self._stage(source)
-        digests = read_digests(staged, hashed.add)
-        for place, writer in self._places[1:]:
-            if not place.has(digests.md5, digests.size):
-                writer.copy(staged, digests.md5)
-        if self._remote and self._remote.missing([digests.md5]):
-            self._remote.put(staged, digests.md5, sent.add)
-        else:
+            digests = read_digests(source.location, hashed.add)
+            places = [p for p in self._places if not p[0].has(digests.md5, digests.size)]
+            remote = self._remote if self._remote and self._remote.missing([digests.md5]) else None
+            if not places and remote is None:
+                sent.add(digests.size)
+                return digests
+            staged = self._stage(source, places)
+        if read_sha256(staged, _ignore) != (digests.size, digests.sha256):
+            raise _changed(source)
+        for _, writer in places[1:]:
+            writer.copy(staged, digests.md5)
+        if remote is None:
             sent.add(digests.size)
-        if self._places and not self._places[0][0].has(digests.md5, digests.size):
-            self._places[0][1].adopt(staged, digests.md5)
+        else:
+            remote.put(staged, digests.md5, sent.add)
+        if places:
+            places[0][1].adopt(staged, digests.md5)
         else:
             os.unlink(staged)
         return digests
 
-    def _stage(self, source: SourceFile) -> str:
-        if self._places:
-            return self._places[0][1].stage(source.location)
+    def _stage(self, source: SourceFile, places: Sequence[tuple[Directory, Writer]]) -> str:
+        if places:
+            return places[0][1].stage(source.location)
         staged = f"{self._scratch}/staged"
         disk.clone(source.location, staged, read_only=True)
         return staged

@@ -124,7 +124,7 @@ class Remote:
 
     @contextmanager
     def _translated(self, doing: str, oid: str = "") -> Iterator[None]:
-        """Turn what a server's library raises into one of muster's errors, by what it is, not what it says."""
+        """Turn what a library raises into one of muster's errors, by what it is and not what it says."""
         try:
             yield
         except MusterError:

@@ -55,7 +55,7 @@ class ArtifactStore:
     @cached_property
     def _remote(self) -> Directory | Remote:
         directory = self._settings.directory
-        return Remote(self._settings) if directory is None else Directory(directory)
+        return Remote(self._settings) if directory is None else Directory(directory, required=True)
 
     @cached_property
     def _sources(self) -> tuple[Directory | Remote, ...]:
@@ -70,7 +70,7 @@ class ArtifactStore:
         """Return where an object is: a path or a URL, without credentials."""
         return self._remote.uri(_checked(oid))
 
-    def take(self, source: Path, beside: Mapping[str, Path] = NOTHING, progress: Progress = silent) -> Stored:
+    def take(self, source: Path, progress: Progress = silent, beside: Mapping[str, Path] = NOTHING) -> Stored:
         """Store a file or directory in the DVC cache and the remote; what is there already is not sent again.
 
         `beside` are further files, by their path in the artifact. NotFound if there is no source, Invalid with
@@ -95,7 +95,7 @@ class ArtifactStore:
         return Stored(oid, stored)
 
     def digest(
-        self, source: Path, beside: Mapping[str, Path] = NOTHING, progress: Progress = silent
+        self, source: Path, progress: Progress = silent, beside: Mapping[str, Path] = NOTHING
     ) -> Stored:
         """Return what `take` would store, and store nothing."""
         sources = survey(source, beside)

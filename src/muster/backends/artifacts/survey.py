@@ -15,6 +15,7 @@ from ...core.filelist import MAX_PATH, problems_with_paths
 
 RULE = "artifact_files_can_be_stored"
 MAX_ENTRIES = 500_000  # files and directories
+MAX_LINKED = 1_000  # directories reached by a link: two links in each of thirty lead to a billion
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class _Walk:
     def __init__(self, location: str) -> None:
         self._root = os.path.realpath(location)
         self._pending: list[tuple[str, str, tuple[tuple[int, int], ...]]] = [(location, "", ())]
-        self._met = 0
+        self._met = self._linked = 0
         self.files: list[SourceFile] = []
         self.refused: list[tuple[str, str]] = []  # path, and why
 
@@ -112,6 +113,9 @@ class _Walk:
         if len(os.fsencode(path)) > MAX_PATH or not stat.S_ISDIR(status.st_mode):
             self.take(path, entry.path, status)
         else:
+            self._linked += entry.is_symlink()
+            if self._linked > MAX_LINKED:
+                raise Invalid(f"An artifact has at most {MAX_LINKED} links to directories.")
             self._pending.append((entry.path, path, above))
 
     def _stays_inside(self, location: str) -> bool:

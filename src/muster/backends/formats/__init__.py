@@ -103,8 +103,8 @@ def describe(path: Path, format: str | None = None) -> Described:
     """
     row, place = _find(path, format)
     try:
-        described = _finish(place, row.describe(place))
-        return _with_surroundings(path, place, described) if path.is_dir() else described
+        described = row.describe(place)
+        return _finish(place, _with_surroundings(path, place, described) if path.is_dir() else described)
     except OSError as error:
         raise Unavailable(f"cannot read {path}: {error.strerror}") from error
 
@@ -161,6 +161,8 @@ def _find(path: Path, format: str | None) -> tuple[Format, Path]:
             raise NotFound(f"{path}: there is no such file or directory")
         if not path.is_file() and not path.is_dir():
             raise Invalid(f"{path}: a model is a file or a directory, and this is neither")
+        if wanted is None or wanted in _MODELS:
+            _refuse_pointers(path)
         return _find_given(path, wanted) if wanted else _detect(path)
     except OSError as error:
         raise Unavailable(f"cannot read {path}: {error.strerror}") from error
@@ -184,8 +186,6 @@ def _find_given(path: Path, wanted: Format) -> tuple[Format, Path]:
 
 def _detect(path: Path) -> tuple[Format, Path]:
     """Return path's format; for a directory that is no format of its own, that of its one model file."""
-    if path.is_file():
-        _refuse_pointer(path)
     if row := _recognise(path, _MODELS):
         return row, path
     if path.is_file():
@@ -205,14 +205,14 @@ def _recognise(path: Path, rows: tuple[Format, ...]) -> Format | None:
 def _candidates(directory: Path) -> list[Path]:
     """Return the files of directory that could be the model."""
     files = files_in(directory)
-    for file in files:
-        _refuse_pointer(file)
     return files if len(files) <= _MAX_FILES else []
 
 
-def _refuse_pointer(path: Path) -> None:
-    if head(path, len(_LFS_POINTER)) == _LFS_POINTER:
-        raise Invalid(f"{path.name} is a pointer of Git LFS, not the file itself", hint="Run `git lfs pull`.")
+def _refuse_pointers(path: Path) -> None:
+    """Refuse a checkout in which Git LFS has left its pointers in place of the files."""
+    for file in _candidates(path) if path.is_dir() else [path]:
+        if head(file, len(_LFS_POINTER)) == _LFS_POINTER:
+            raise Invalid(f"{file.name} is a pointer of Git LFS, not the file", hint="Run `git lfs pull`.")
 
 
 def _finish(place: Path, described: Described) -> Described:
@@ -220,7 +220,12 @@ def _finish(place: Path, described: Described) -> Described:
     given = described.signature
     sides = (given.inputs, given.outputs, given.params) if given else ()
     signature = Signature(*(side and tuple(plain(place, side)) for side in sides)) if given else None
-    return replace(described, signature=signature, extra=plain(place, described.extra))
+    return replace(
+        described,
+        signature=signature,
+        requirements=tuple(plain(place, described.requirements)),
+        extra=plain(place, described.extra),
+    )
 
 
 def _with_surroundings(path: Path, place: Path, described: Described) -> Described:

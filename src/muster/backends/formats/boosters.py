@@ -61,7 +61,7 @@ def describe_xgboost(path: Path) -> Described:
 
 def describe_lightgbm(path: Path) -> Described:
     """Return what the first lines of a LightGBM model say; Invalid if its last ones are missing."""
-    if b"end of trees" not in _tail(path, MIB):
+    if b"end of parameters" not in _tail(path, MIB):
         raise corrupt(path, "it does not end as a LightGBM model does")
     lines = head(path, 64 * KIB).decode("utf-8", "replace").partition("\nTree=")[0]
     facts = dict(_LIGHTGBM_FACTS.findall(lines))

@@ -9,7 +9,7 @@ from typing import Any
 from ...core.errors import Invalid
 from ...core.models import Described
 from . import safetensors
-from .reading import corrupt, files_in, inside, is_file, mapping, parse_json, plain, present, read_text
+from .reading import corrupt, files_in, inside, is_file, mapping, parse_json, present, read_text
 
 _CONFIG = "config.json"
 _INDEX = "model.safetensors.index.json"
@@ -34,7 +34,7 @@ def is_tensorflow(path: Path) -> bool:
 
 def describe_huggingface(path: Path) -> Described:
     """Return what config.json and the weights say; Invalid if a part of the weights is missing."""
-    config = plain(path / _CONFIG, _json(path / _CONFIG))
+    config = _json(path / _CONFIG)
     _check_index(path)
     tensors = [safetensors.header(file)[0] for file in _weights(path)]
     names = config.get("architectures")
@@ -56,7 +56,7 @@ def _weights(path: Path) -> list[Path]:
 
 
 def _json(file: Path, limit: int = 1 << 20) -> Mapping[str, Any]:
-    return mapping(file, parse_json(file, read_text(file, limit)), "its content")
+    return mapping(file, parse_json(file, read_text(file, limit), "it"), "its content")
 
 
 def _check_index(path: Path) -> None:

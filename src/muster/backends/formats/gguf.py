@@ -16,6 +16,14 @@ from .reading import MAX_ENTRIES, MAX_STRING, corrupt, head, present
 
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
+# Weights and bytes of a block, by ggml_type; of a type that is not here, at least a byte is asked for.
+_BLOCKS = {
+    0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 10: (256, 84),
+    11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210), 15: (256, 292), 16: (256, 66),
+    17: (256, 74), 18: (256, 98), 19: (256, 50), 20: (32, 18), 21: (256, 110), 22: (256, 82), 23: (256, 136),
+    24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8), 28: (1, 8), 29: (256, 56), 30: (1, 2), 34: (256, 54),
+    35: (256, 66), 39: (32, 17),
+}  # fmt: skip
 _MAX_VALUES = 4_000_000  # keys, array items and tensors together: vocabularies have some 300,000 items
 _MAX_DIMENSIONS = 8
 
@@ -84,19 +92,18 @@ class _Cursor:
             self._item(kind)
 
     def tensor(self) -> tuple[int, int]:
-        """Return a tensor's number of weights, and where it begins behind the header."""
+        """Return a tensor's number of weights, and where it ends in the data behind the header."""
         self.string()
         dimensions = self.number("I")
         if dimensions > _MAX_DIMENSIONS:
             raise _Malformed(f"a tensor has {dimensions} dimensions")
         weights = math.prod(self.number("Q") for _ in range(dimensions))
-        self.number("I")
-        return weights, self.number("Q")
+        items, size = _BLOCKS.get(self.number("I"), (weights or 1, 1))
+        return weights, self.number("Q") + weights // items * size
 
-    @property
-    def left(self) -> int:
-        """How many bytes follow."""
-        return self.size - self._file.tell()
+    def left(self, alignment: int) -> int:
+        """Return how many bytes follow the next place that is a multiple of alignment."""
+        return self.size - -(-self._file.tell() // alignment) * alignment
 
 
 def is_gguf(path: Path) -> bool:
@@ -122,12 +129,15 @@ def _described(cursor: _Cursor, version: int) -> Described:
         key, value = cursor.string(), cursor.value()
         if key and value is not None and len(metadata) < MAX_ENTRIES and not key.startswith("tokenizer."):
             metadata[key] = value
-    parameters = furthest = 0
+    parameters = size = 0
     for _ in range(tensors):
-        weights, offset = cursor.tensor()
-        parameters, furthest = parameters + weights, max(furthest, offset)
-    if tensors and furthest >= cursor.left:
-        raise _Malformed("its tensors lie behind its end")
+        weights, end = cursor.tensor()
+        parameters, size = parameters + weights, max(size, end)
+    alignment = metadata.get("general.alignment", 32)
+    if not isinstance(alignment, int) or not 0 < alignment <= 1 << 20:
+        raise _Malformed("its alignment is no sound number")
+    if tensors and size > cursor.left(alignment):
+        raise _Malformed("its last tensor ends beyond the file")
     finite = {k: v for k, v in metadata.items() if not isinstance(v, float) or math.isfinite(v)}
     return Described(
         "gguf",

@@ -100,8 +100,10 @@ def _requirements(path: Path) -> tuple[str, ...]:
     if not is_file(file := path / "conda.yaml"):
         return ()
     parts = mapping(file, parse_yaml(file, read_text(file)), "its content").get("dependencies")
-    found = [part["pip"] for part in parts or () if isinstance(part, dict) and "pip" in part]
-    lines = [line for pip in found if isinstance(pip, list) for line in pip]
+    if not isinstance(parts, list):
+        raise corrupt(file, "dependencies is not a list")
+    pip = [part["pip"] for part in parts if isinstance(part, dict) and "pip" in part]
+    lines = [line for part in pip for line in (part if isinstance(part, list) else [part])]
     if not all(isinstance(line, str) for line in lines):
         raise corrupt(file, "its pip section is not a list of strings")
     return requirements_of(lines)

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...core.models import Described, Signature
 from .protobuf import BYTES, VARINT, Field, Malformed, Message
-from .reading import MAX_STRING, brief, corrupt, inside, present
+from .reading import MAX_STRING, brief, corrupt, inside, is_file, present
 
 _IR_VERSION, _GRAPH, _OPSETS, _METADATA = 1, 7, 8, 14
 _MODEL_FIELDS = dict.fromkeys((_IR_VERSION, 5), VARINT) | dict.fromkeys(
@@ -71,14 +71,14 @@ def describe(path: Path) -> Described:
     if not model.opsets or not model.outputs:
         raise corrupt(path, "it is not a sound ONNX model: it has no operator set or no output")
     for name in sorted(model.external):
-        if not inside(path, name, "the file of its weights").is_file():
+        if not is_file(inside(path, name, "the file of its weights")):
             raise corrupt(path, f"its weights are in {name}, which is not beside it")
     return _described(model)
 
 
 def _model_field(message: Message, item: Field, model: _Model) -> None:
     if item.number in (_IR_VERSION, 5) and item.wire == VARINT:
-        model.numbers[item.number] = item.value
+        model.numbers[item.number] = item.value - (item.value >> 63 << 64)  # two's complement
     elif item.number in (2, 3, 4):
         model.texts[item.number] = message.text(item, MAX_STRING)
     elif item.number == _GRAPH:

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 from ...core.models import Described
 from .opcodes import Instance, Malformed, Pickle, begins_pickle, look
-from .reading import KIB, MAX_ENTRIES, MIB, corrupt, head, member_names, open_zip, present
+from .reading import KIB, MAX_ENTRIES, MIB, corrupt, head, member_names, open_zip, pinned, present
 
 _MAGIC = (
     ("gzip", b"\x1f\x8b"),
@@ -187,7 +187,6 @@ def _described(name: str, seen: Pickle, extra: dict[str, Any]) -> Described:
     root = seen.root if isinstance(seen.root, Instance) else None
     package = root.of.partition(".")[0] if root else ""
     state = root.state if root and isinstance(root.state, dict) else {}
-    version = state.get("_sklearn_version")
     imports = sorted(seen.names)
     extra |= {"protocol": seen.protocol}
     extra |= present(imports=imports[:MAX_ENTRIES], more_imports=len(imports[MAX_ENTRIES:]) or None)
@@ -198,9 +197,7 @@ def _described(name: str, seen: Pickle, extra: dict[str, Any]) -> Described:
     return Described(
         name,
         flavors=(package,) if package in _FLAVORS else (),
-        requirements=(f"scikit-learn=={version}",)
-        if package == "sklearn" and isinstance(version, str)
-        else (),
+        requirements=pinned("scikit-learn", state.get("_sklearn_version")) if package == "sklearn" else (),
         extra=extra,
     )
 

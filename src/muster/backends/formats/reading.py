@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from datetime import date
 from itertools import count
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 from ...core.errors import Invalid
@@ -32,6 +32,7 @@ MAX_DEPTH = 64
 MAX_DIRECTORY = 4 * MIB  # bytes of a zip file's directory: some 60,000 members
 MAX_STRING = 4 * KIB  # characters of one value worth keeping in a manifest
 MAX_ENTRIES = 100  # values of one mapping worth keeping in a manifest
+_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which UTF-8 cannot write
 _ZIP_ERRORS = (
     BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, KeyError, NotImplementedError,
     RuntimeError, ValueError, OverflowError,
@@ -83,26 +84,23 @@ def decode(path: Path, data: bytes, what: str) -> str:
         raise corrupt(path, f"{what} is not UTF-8 text (byte {error.start})") from error
 
 
-def parse_json(path: Path, text: str | bytes, what: str = "it") -> Any:
-    """Return the JSON in text; a duplicate key, NaN or an infinity in it is Invalid too."""
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = dict(pairs)
-        if len(keys) != len(pairs):
-            raise ValueError("a key occurs twice")
-        return keys
-
-    def finite(constant: str) -> NoReturn:
-        raise ValueError(f"{constant} is not a finite number")
-
+def parse_json(path: Path, text: str | bytes, what: str) -> Any:
+    """Return the JSON in text. As Python writes it, it may have NaN and infinities: see `plain`."""
     if isinstance(text, bytes):
         text = decode(path, text, what)
     if text.count("[") + text.count("{") > MAX_COLLECTIONS:
         raise corrupt(path, f"{what} has more than {MAX_COLLECTIONS} lists and mappings")
     try:
-        return json.loads(text, object_pairs_hook=unique, parse_constant=finite)
+        return json.loads(text, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise corrupt(path, f"{what} is not sound JSON: {error}") from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = dict(pairs)
+    if len(keys) != len(pairs):
+        raise ValueError("a key occurs twice in one mapping")
+    return keys
 
 
 def parse_yaml(path: Path, text: str) -> Any:
@@ -145,13 +143,15 @@ def plain(path: Path, value: Any) -> Any:
 
 
 def _key(path: Path, key: Any, where: str) -> str:
-    if isinstance(key, str | int) and len(name := str(key)) <= MAX_STRING:
-        return name
-    raise corrupt(path, f"a key in {where or 'it'} is no short string")
+    if not isinstance(key, str | int) or len(str(key)) > MAX_STRING:
+        raise corrupt(path, f"a key in {where or 'it'} is no short string")
+    return str(_scalar(path, str(key), f"a key in {where or 'it'}"))
 
 
 def _scalar(path: Path, value: Any, where: str) -> Any:
-    if value is None or isinstance(value, bool | str):
+    if isinstance(value, str) and not _SURROGATE.search(value):
+        return value
+    if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int) and value.bit_length() < 64:
         return value
@@ -162,7 +162,7 @@ def _scalar(path: Path, value: Any, where: str) -> Any:
     kind = (
         "a finite number of 64 bits"
         if isinstance(value, int | float)
-        else "a string, number, list or mapping"
+        else "text, a number, a list or a mapping"
     )
     raise corrupt(path, f"{where or 'its content'} is not {kind}")
 
@@ -208,6 +208,12 @@ def requirements_of(lines: list[str]) -> tuple[str, ...]:
     stripped = (re.split(r"(?:^|\s)#|\s--", line, maxsplit=1)[0].strip() for line in joined)
     bare = (re.sub(r"(https?://)[^/@\s]*@", r"\1", line) for line in stripped)
     return tuple(line for line in bare if line and not line.startswith("-"))
+
+
+def pinned(package: str, version: Any) -> tuple[str, ...]:
+    """Return the requirement of exactly this version of package; none if version does not look like one."""
+    sound = isinstance(version, str) and re.fullmatch(r"[0-9][0-9A-Za-z.+!-]{0,63}", version)
+    return (f"{package}=={version}",) if sound else ()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...core.errors import Refused
 from ...core.models import Described
-from .reading import MIB, corrupt, mapping, member, member_names, open_zip, parse_json, present
+from .reading import MIB, corrupt, mapping, member, member_names, open_zip, parse_json, pinned, present
 
 _MAX_SCHEMA = 32 * MIB
 _MAX_CONFIG = 16 * MIB
@@ -37,7 +37,7 @@ def describe_skops(path: Path) -> Described:
     return Described(
         "skops",
         flavors=("sklearn",) if sklearn else (),
-        requirements=(f"scikit-learn=={version}",) if version else (),
+        requirements=pinned("scikit-learn", version),
         extra=present(
             skops_version=skops if isinstance(skops, str) else None,
             **{"estimator" if sklearn else "object": f"{module}.{name}"},
@@ -45,13 +45,12 @@ def describe_skops(path: Path) -> Described:
     )
 
 
-def _sklearn_version(path: Path, schema: Mapping[str, Any]) -> str | None:
+def _sklearn_version(path: Path, schema: Mapping[str, Any]) -> Any:
     """Return the version in the state of the outermost estimator, where scikit-learn itself puts it."""
     node: Any = schema
     for key in ("content", "content", "_sklearn_version", "content"):
         node = node.get(key) if isinstance(node, dict) else None
-    version = parse_json(path, node, "the version in it") if isinstance(node, str) else None
-    return version if isinstance(version, str) else None
+    return parse_json(path, node, "the version in it") if isinstance(node, str) else None
 
 
 def describe_keras(path: Path) -> Described:
@@ -63,7 +62,7 @@ def describe_keras(path: Path) -> Described:
     return Described(
         "keras",
         flavors=("keras",),
-        requirements=(f"keras=={version}",) if isinstance(version, str) else (),
+        requirements=pinned("keras", version),
         extra=present(**facts, class_name=config.get("class_name")),
     )
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from ...core.errors import Refused
 from .layout import Layout
 from .lock import locked
 from .objects import hash_object
-from .process import Done, Git, words
+from .process import Done, Git, pathspec, words
 from .remote import judge
 
 _LOCK_SECONDS = 60
@@ -68,16 +69,19 @@ def tip_of(git: Git, ref: str) -> str | None:
 
 
 def _move_with_files(git: Git, layout: Layout, move: _Move) -> Done:
-    """Move files, then the ref; and the files back if the ref would not move. Return what failed or worked."""
+    """Move files, then the ref, and the files back if the ref would not move. Return how it ended."""
     here = Git(Path(move.worktree))
     if tip_of(git, move.ref) != move.old:
         return _failure("it has moved")
+    if untracked := _untracked_in_the_way(here, move):
+        raise Refused(_named(move, untracked), hint=_MINE)
     journal = layout.common / "muster.journal"
     _write(journal, json.dumps(asdict(move)))
     done = _move_files(here, move.old, move.new)
     if done.returncode:
         journal.unlink()
-        raise Refused(_in_the_way(here, move, done), hint=_MINE)
+        edited = _edited(here, move)
+        raise Refused(_named(move, edited) if edited else f"{move.worktree}: {words(done)}", hint=_MINE)
     done = _swap(here, move.ref, move.new, move.old)
     if done.returncode and tip_of(git, move.ref) != move.new:
         _move_files(here, move.new, move.old)
@@ -131,19 +135,44 @@ def _worktree_of(git: Git, layout: Layout, ref: str) -> str | None:
     return None
 
 
-def _in_the_way(here: Git, move: _Move, done: Done) -> str:
-    """Say which of the change's paths have local edits, or give git's words if that is not why it failed."""
+def _untracked_in_the_way(here: Git, move: _Move) -> list[str]:
+    """Return the untracked files in the way. `read-tree` would spare them, but not those that are ignored."""
+    top = Path(move.worktree)
+    places: set[str] = set()
+    for path in _changed(here, move, "--diff-filter=A"):
+        above = [str(parent) for parent in Path(path).parents if str(parent) != "."]
+        places.update(
+            [path], (place for place in above if (top / place).is_symlink() or (top / place).is_file())
+        )
+    there = sorted(place for place in places if os.path.lexists(top / place))
+    return _listed(here, ("ls-files", "-z", "--others"), there)
+
+
+def _edited(here: Git, move: _Move) -> list[str]:
+    """Return the paths of the change that have uncommitted edits."""
+    ask = ("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")
+    return [line[3:] for line in _listed(here, ask, _changed(here, move))]
+
+
+def _changed(here: Git, move: _Move, *options: str) -> list[str]:
     empty = hash_object("tree", b"", like=move.new)
-    listed = here.run("diff-tree", "-r", "-z", "--name-only", "--no-renames", move.old or empty, move.new)
-    changed = [os.fsdecode(path) for path in listed.split(b"\0") if path][:_ASKED_PATHS]
-    status = here.run(
-        "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignored", "--", *changed
-    )
-    edited = [os.fsdecode(line[3:]) for line in status.split(b"\0") if line]
-    if not edited:
-        return f"{move.worktree} could not be moved to the new commit: {words(done)}"
-    more = f" and {len(edited) - _SHOWN_PATHS} more" if len(edited) > _SHOWN_PATHS else ""
-    return f"uncommitted edits in {move.worktree} are in the way: {', '.join(edited[:_SHOWN_PATHS])}{more}"
+    ask = ("diff-tree", "-r", "-z", "--name-only", "--no-renames", "--no-relative", *options)
+    return _paths(here.run(*ask, move.old or empty, move.new))
+
+
+def _listed(here: Git, ask: Sequence[str], paths: Sequence[str]) -> list[str]:
+    """Run a command that lists something on paths, on as many at a time as a command line takes."""
+    batches = (paths[start : start + _ASKED_PATHS] for start in range(0, len(paths), _ASKED_PATHS))
+    return [line for batch in batches for line in _paths(here.run(*ask, "--", *map(pathspec, batch)))]
+
+
+def _paths(listed: bytes) -> list[str]:
+    return [os.fsdecode(path) for path in listed.split(b"\0") if path]
+
+
+def _named(move: _Move, paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - _SHOWN_PATHS} more" if len(paths) > _SHOWN_PATHS else ""
+    return f"uncommitted edits in {move.worktree} are in the way: {', '.join(paths[:_SHOWN_PATHS])}{more}"
 
 
 def _failure(reason: str) -> Done:

@@ -11,13 +11,21 @@ from datetime import datetime, time, timedelta, timezone
 from ...core.errors import Invalid
 from ...core.snapshot import Change
 from .objects import FILE_MODES, Blobs, ObjectPipe, hash_object
-from .process import Git
+from .process import Git, pathspec
 
 SYMBOLIC_LINK, SUBMODULE, EXECUTABLE = "120000", "160000", "100755"
 _FORMAT = "tformat:%H%x00%P%x00%an <%ae>%x00%ct%x00%B"
 _HEADER_FIELDS = 5
-# `log` is a command for people, and obeys their settings; these are the ones that would alter what we read.
-_PLAIN = ("--no-renames", "--no-mailmap", "--no-show-signature", "--no-notes", "--no-decorate", "--no-color")
+# Settings could bend what is printed, and so could a .gitmodules file, by hiding a submodule.
+_RAW = ("-z", "--raw", "--no-renames", "--no-abbrev", "--no-relative", "--ignore-submodules=none")
+_PLAIN = (
+    "--no-mailmap",
+    "--no-show-signature",
+    "--no-notes",
+    "--no-decorate",
+    "--no-color",
+    "--encoding=UTF-8",
+)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?P<time>[T ]\d{2}:\d{2}(:\d{2})?(?P<zone>Z|[+-]\d{2}:\d{2})?)?")
 
 
@@ -53,7 +61,7 @@ def entries(git: Git, commit: str) -> Iterator[tuple[str, str, int]]:
 def diff(git: Git, pipe: ObjectPipe, base: str | None, head: str, max_paths: int, max_bytes: int) -> Change:
     """Return what head has that base has not. Invalid if more than max_paths paths differ."""
     empty = hash_object("tree", b"", like=head)
-    fields = git.stream("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", base or empty, head)
+    fields = git.stream("diff-tree", "-r", *_RAW, base or empty, head)
     found: list[_Difference] = []
     count = 0
     for count, difference in enumerate(_differences(fields), 1):
@@ -78,8 +86,15 @@ def log(git: Git, commit: str, paths: Sequence[str], limit: int | None) -> Itera
     """Yield the commits of the first-parent line that touch paths (all, if none are given), newest first."""
     most = () if limit is None else (f"--max-count={limit}",)
     fields = git.stream(
-        *("log", "-z", "--raw", "--no-abbrev", f"--format={_FORMAT}", "--encoding=UTF-8", *_PLAIN, *most),
-        *("--first-parent", "--diff-merges=first-parent", "--end-of-options", commit, "--", *paths),
+        *("log", *_RAW, *_PLAIN, f"--format={_FORMAT}", *most),
+        *(
+            "--first-parent",
+            "--diff-merges=first-parent",
+            "--end-of-options",
+            commit,
+            "--",
+            *map(pathspec, paths),
+        ),
     )
     with closing(fields):
         yield from _log_entries(fields)

@@ -14,7 +14,7 @@ from pathlib import Path
 from ...core.errors import Invalid, NotFound
 from ...core.models import Code
 from .address import redact
-from .process import Git, require_git, words
+from .process import Git, pathspec, require_git, words
 
 _HEADS = "refs/heads/"
 
@@ -44,7 +44,7 @@ def start_of(path: Path) -> Path:
     """Return the directory to run git in for a path: a work tree's `.git` stands for the work tree."""
     if path.name == ".git":
         return path.parent
-    return path if path.is_dir() else path.parent
+    return path.parent if path.is_file() else path
 
 
 def find_layout(git: Git, location: str) -> Layout:
@@ -60,9 +60,7 @@ def find_layout(git: Git, location: str) -> Layout:
 
 def upstream_of(layout: Layout, branch: str) -> Upstream | None:
     """Return what branch follows in another repository; None if it follows nothing there."""
-    section = f'branch "{branch}"'
-    remote = _configured(layout, section, "remote")
-    merge = _configured(layout, section, "merge")
+    remote, merge = _configured(layout, f'branch "{branch}"', "remote", "merge")
     if remote in ("", ".") or not merge.startswith(_HEADS):
         return None
     if remote.startswith("-"):
@@ -96,27 +94,25 @@ def code_state(path: Path) -> Code | None:
     head = git.ask("rev-parse", "--quiet", "--verify", "HEAD^{commit}")
     if layout.top is None or head.returncode:
         return None
-    origin = redact(_configured(layout, 'remote "origin"', "url"))
-    return Code(origin, head.stdout.decode().strip(), _is_dirty(layout.top, path))
+    (origin,) = _configured(layout, 'remote "origin"', "url")
+    return Code(redact(origin), head.stdout.decode().strip(), _is_dirty(layout.top, path))
 
 
 def _is_dirty(top: Path, path: Path) -> bool:
     git = Git(top)
     inside = os.path.relpath(path, top)
-    output = path.is_file() or not git.run("ls-files", "-z", "--", inside)
-    excluded = (f":(top,exclude,literal){inside}",) if output and inside != os.curdir else ()
-    return bool(
-        git.run("status", "--porcelain", "-z", "--", ".", *excluded, env={"GIT_LITERAL_PATHSPECS": "0"})
-    )
+    output = path.is_file() or not git.run("ls-files", "-z", "--", pathspec(inside))
+    excluded = (pathspec(inside, "exclude"),) if output and inside != os.curdir else ()
+    return bool(git.run("status", "--porcelain", "-z", "--", ".", *excluded))
 
 
-def _configured(layout: Layout, section: str, option: str) -> str:
-    """Return one setting of the repository's own configuration, "" if it is not set."""
+def _configured(layout: Layout, section: str, *options: str) -> list[str]:
+    """Return settings of the repository's own configuration, "" for each that is not set."""
     require_git()  # GitPython fails to import without git
     from git.config import GitConfigParser
 
     with GitConfigParser([layout.common / "config"], read_only=True) as parser:
-        return str(parser.get_value(section, option, default=""))
+        return [str(parser.get_value(section, option, default="")) for option in options]
 
 
 def _path(line: bytes) -> Path:

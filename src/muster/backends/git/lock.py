@@ -12,12 +12,16 @@ from pathlib import Path
 from ...core.errors import Unavailable
 
 _POLL_SECONDS = 0.02
+_WRITABLE = "the repository's directory must be writable"
 
 
 @contextmanager
 def locked(path: Path, seconds: float) -> Iterator[None]:
     """Hold the lock at path; Unavailable if somebody else holds it for more than that many seconds."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise Unavailable(f"{path} cannot be opened: {error.strerror}", hint=_WRITABLE) from error
     try:
         deadline = time.monotonic() + seconds
         while not _try_lock(descriptor):

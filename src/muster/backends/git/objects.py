@@ -24,6 +24,7 @@ FILE_MODES = ("100644", "100755")
 DIRECTORY = "40000"
 _OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _HEADER = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) (commit|tree|blob|tag) ([0-9]+)\n")
+_NO_OBJECT = (b" missing\n", b" ambiguous\n", b" submodule\n")
 _ENTRIES = {n: re.compile(rb"([0-7]+) ([^\0]+)\0(.{%d})" % n, re.DOTALL) for n in (20, 32)}
 
 
@@ -83,7 +84,9 @@ class ObjectPipe:
         if not header:
             raise self._why_it_ended()
         match = _HEADER.fullmatch(header)
-        if match is None:  # "<name> missing" or "<name> ambiguous"
+        if match is None:
+            if not header.endswith(_NO_OBJECT):
+                raise self._why_it_ended()
             return None
         size = int(match[3])
         content = stdout.read(size + 1)

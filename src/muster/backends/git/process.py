@@ -17,8 +17,8 @@ from .address import redact
 OLDEST = (2, 34)
 Done = subprocess.CompletedProcess[bytes]
 
-# Configuration that a user passes on purpose. The rest (GIT_DIR, GIT_INDEX_FILE, GIT_WORK_TREE ...) is set by
-# a git that called us, in a hook or an alias, and speaks of another repository.
+# Configuration that a user passes on purpose. The rest (GIT_DIR, GIT_INDEX_FILE ...) is set by a
+# git that called us, in a hook or an alias, and speaks of another repository.
 _INHERITED = re.compile(
     r"GIT_(SSH|SSH_COMMAND|SSH_VARIANT|ASKPASS|EXEC_PATH|(AUTHOR|COMMITTER)_(NAME|EMAIL)|CEILING_DIRECTORIES"
     r"|CONFIG_(GLOBAL|SYSTEM|NOSYSTEM|COUNT|KEY_\d+|VALUE_\d+)|SSL_\w+|PROXY_SSL_\w+|HTTP_\w+)"
@@ -29,9 +29,10 @@ _FIXED = {
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
     "GIT_NO_REPLACE_OBJECTS": "1",  # an id must name the bytes it is the hash of
-    "GIT_LITERAL_PATHSPECS": "1",
 }
-_NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
+# No hook of the user's runs for what we do. And `log` must not go over to the other names of a path, which no
+# option of its own forbids.
+_SETTINGS = ("-c", f"core.hooksPath={os.devnull}", "-c", "log.follow=false")
 _CHUNK = 1 << 16
 
 
@@ -48,7 +49,7 @@ class Git:
         configuration: Sequence[tuple[str, str]] = (),
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        self._start = ["git", "--no-pager", *_NO_HOOKS]
+        self._start = ["git", "--no-pager", *_SETTINGS]
         if directory is not None:
             self._start += ["-C", os.fspath(directory)]
         if git_dir is not None:
@@ -111,6 +112,11 @@ class Git:
 def words(done: Done) -> str:
     """Return what git said, for the user and never for us, without anybody's credentials."""
     return _shown(done.stderr or done.stdout) or f"exit code {done.returncode}"
+
+
+def pathspec(path: str, *magic: str) -> str:
+    """Return what means path on a command line: as it is written, counted from the repository's top."""
+    return f":({','.join(['top', 'literal', *magic])}){path}"
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from ...core.errors import Invalid, MusterError, NotFound, Refused
+from ...core.errors import Invalid, MusterError, NotFound, Refused, Unavailable
 from ...core.snapshot import Change, Snapshot
 from . import history
 from .address import is_url, parse_url, redact
@@ -26,6 +26,8 @@ from .writing import write_commit
 
 _HEADS, _TAGS, _UPSTREAM = "refs/heads/", "refs/tags/", "refs/muster/upstream/"
 _BRANCH = re.compile(r"(?!-)[^\x00-\x20\x7f~^:?*\[\\]+")
+_FROM_HEAD = re.compile(r"HEAD([~^].*)?")
+_CACHE = "set XDG_CACHE_HOME to a directory that can be written"
 _NO_BRANCH = "name the branch with --branch"
 
 
@@ -80,7 +82,9 @@ class GitRepository:
 
         Refused if the branch has commits and its upstream does not exist.
         """
-        upstream = self._upstream
+        if self._remote is not None:
+            return self.head()
+        upstream = self._upstream(self._own_branch())
         if upstream is None:
             return self.head()
         remote = self._upstream_remote(upstream)
@@ -109,7 +113,9 @@ class GitRepository:
         found = self._commit_here(revision) if self._remote is None or is_oid(revision) else None
         if found is not None:
             return found
-        tip = self.head() if self._remote is None else self._fetch_named(self._remote, revision)
+        tip = self.head() if self._remote is None else self._follow_named(self._remote, revision)
+        if self._remote is not None and tip and _FROM_HEAD.fullmatch(revision):
+            revision = tip + revision.removeprefix("HEAD")  # over there, not the mirror's
         commit = self._commit_here(revision)
         moment = history.parse_moment(revision)
         if commit is None and moment and tip:
@@ -139,7 +145,7 @@ class GitRepository:
 
         Invalid if more than max_paths paths differ; a file of more than max_bytes is special, and not read.
         """
-        for commit in filter(None, (base, head)):
+        for commit in (head,) if base is None else (base, head):
             self._require(commit)
         return history.diff(self._git, self._pipe, base, head, max_paths, max_bytes)
 
@@ -190,8 +196,8 @@ class GitRepository:
             self._remote.push(new, old, ref)
             self._git.ask("update-ref", ref, new)
             return None
-        own = self._own_branch
-        upstream = self._upstream
+        own = self._own_branch()
+        upstream = self._upstream(own)
         if upstream is not None:
             moved = upstream.ref if branch in (None, own) else f"{_HEADS}{branch}"
             self._upstream_remote(upstream).push(new, old, moved)
@@ -231,18 +237,15 @@ class GitRepository:
     def _layout(self) -> Layout:
         return find_layout(self._git, self.location)
 
-    @functools.cached_property
     def _own_branch(self) -> str | None:
+        """The branch that is read and moved; None on a detached HEAD. Asked each time: users switch it."""
         if self._branch_given is not None:
             return self._branch_given
         done = self._git.ask("symbolic-ref", "--quiet", "HEAD")
         return done.stdout.decode().strip().removeprefix(_HEADS) or None
 
-    @functools.cached_property
-    def _upstream(self) -> Upstream | None:
-        if self._remote is not None or self._own_branch is None:
-            return None
-        return upstream_of(self._layout, self._own_branch)
+    def _upstream(self, branch: str | None) -> Upstream | None:
+        return None if branch is None else upstream_of(self._layout, branch)
 
     def _upstream_remote(self, upstream: Upstream) -> Remote:
         return Remote(self._git, upstream.remote, self._layout.common)
@@ -251,7 +254,7 @@ class GitRepository:
         """The remote that has the last word, if any, and where its branches are kept here."""
         if self._remote is not None:
             return self._remote, _HEADS
-        upstream = self._upstream
+        upstream = self._upstream(self._own_branch())
         return (None, _HEADS) if upstream is None else (self._upstream_remote(upstream), _UPSTREAM)
 
     def _local_refs(self, prefix: str) -> Mapping[str, str]:
@@ -284,17 +287,21 @@ class GitRepository:
 
     # Following a remote
 
-    def _follow(self, remote: Remote) -> str | None:
-        """Return the tip of a URL's branch, fetched if the mirror has it not."""
-        refs = remote.refs("HEAD", *([f"{_HEADS}{self._branch_given}"] if self._branch_given else []))
-        ref = f"{_HEADS}{self._branch_given}" if self._branch_given else refs.get("ref: HEAD", "HEAD")
-        tip = refs.get(ref)
+    def _follow(self, remote: Remote, *named: str) -> str | None:
+        """Return the tip of a URL's branch, fetched, as are the named refs, if the mirror lacks it."""
+        given = f"{_HEADS}{self._branch_given}" if self._branch_given else None
+        refs = remote.refs(given or "HEAD", *named)
+        for ref in refs.keys() & set(named):
+            _make_mirror(self._mirror, refs[ref])
+            self._bring(remote, ref, ref, refs[ref])
+        ref, tip = given or refs.get("ref: HEAD", "HEAD"), refs.get(given or "HEAD")
         if tip is None:
             return None
         _make_mirror(self._mirror, tip)
-        if ref != "HEAD" and self._branch_given is None:
-            self._default = ref.removeprefix(_HEADS)
-        return self._bring(remote, ref, ref if ref != "HEAD" else f"{_UPSTREAM}HEAD", tip)
+        if ref == "HEAD":  # detached, over there
+            return self._bring(remote, ref, f"{_UPSTREAM}HEAD", tip)
+        self._default = ref.removeprefix(_HEADS)
+        return self._bring(remote, ref, ref, tip)
 
     def _bring(self, remote: Remote, source: str, target: str, tip: str) -> str:
         if tip_of(self._git, target) == tip:
@@ -302,19 +309,11 @@ class GitRepository:
         remote.fetch(source, target, tip)
         return tip_of(self._git, target) or tip
 
-    def _fetch_named(self, remote: Remote, revision: str) -> str | None:
-        """Fetch the branch and the git tag that a name, or the name it begins with (`v1~2`), stands for.
-
-        The result is the tip of the repository's own branch.
-        """
-        tip = self._follow(remote)
+    def _follow_named(self, remote: Remote, revision: str) -> str | None:
+        """Like `_follow`, and fetch what a name, or the name a revision begins with (`v1~2`), stands for."""
         name = re.split(r"[~^@:]", revision, maxsplit=1)[0]
-        found = remote.refs(f"{_HEADS}{name}", f"{_TAGS}{name}") if _BRANCH.fullmatch(name) else {}
-        for ref in (f"{_HEADS}{name}", f"{_TAGS}{name}"):
-            if ref in found:
-                _make_mirror(self._mirror, found[ref])
-                self._bring(remote, ref, ref, found[ref])
-        return tip
+        named = (f"{_HEADS}{name}", f"{_TAGS}{name}") if _BRANCH.fullmatch(name) else ()
+        return self._follow(remote, *named)
 
     def _branch_of_remote(self, remote: Remote) -> str:
         if self._default is None:
@@ -356,7 +355,10 @@ def _make_mirror(mirror: Path, tip: str | None) -> None:
     """Make an empty mirror, with ids as long as tip's, unless there is one. Many may try at once."""
     if (mirror / "HEAD").exists():
         return
-    mirror.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        mirror.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unavailable(f"{mirror.parent} cannot be made: {error.strerror}", hint=_CACHE) from error
     draft = mirror.with_name(f"{mirror.name}.{os.getpid()}-{threading.get_ident()}")
     algorithm = "sha256" if tip and len(tip) == 64 else "sha1"
     Git(mirror.parent).run("init", "--quiet", "--bare", f"--object-format={algorithm}", str(draft))

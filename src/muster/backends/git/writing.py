@@ -33,7 +33,12 @@ def write_commit(git: Git, parent: str | None, change: Change, author: str, at: 
     stamp = f"{int(at.astimezone(timezone.utc).timestamp())} +0000"
     nothing = "0" * (len(parent) if parent else _oid_length(git))
     stream = b"".join(_commands(parent, change, f"{author} {stamp}", nothing))
-    commit = git.run("fast-import", "--quiet", "--done", stdin=stream).decode().strip()
+    # On a file system that folds case, git would take models/Bikes for models/bikes.
+    commit = (
+        git.run("-c", "core.ignoreCase=false", "fast-import", "--quiet", "--done", stdin=stream)
+        .decode()
+        .strip()
+    )
     if not _signs(git):
         return commit
     return _sign(git, commit, parent, change.message, {**identity.groupdict(), "date": f"@{stamp}"})
@@ -84,5 +89,14 @@ def _sign(git: Git, commit: str, parent: str | None, message: str, identity: Map
     roles = ("AUTHOR", "COMMITTER")
     env = {f"GIT_{role}_{key.upper()}": value for role in roles for key, value in identity.items()}
     parents = () if parent is None else ("-p", parent)
-    made = git.run("commit-tree", "-S", *parents, f"{commit}^{{tree}}", stdin=_message(message), env=env)
+    made = git.run(
+        "-c",
+        "i18n.commitEncoding=UTF-8",
+        "commit-tree",
+        "-S",
+        *parents,
+        f"{commit}^{{tree}}",
+        stdin=_message(message),
+        env=env,
+    )
     return made.decode().strip()
