@@ -38,7 +38,7 @@ def diagnose(registry: Registry, git: GitRepository) -> Iterator[Diagnosis]:
     yield _look("dvc config", lambda: _remote(snapshot), "run `muster init`, or `dvc remote add`")
     yield _look("artifacts", lambda: _artifacts(registry), "check the remote and your credentials")
     yield _look("rules", lambda: _rules(registry), "run `muster check`")
-    yield _look("leftovers", lambda: f"{git.sweep()} refs of interrupted writes swept away")
+    yield _look("leftovers", lambda: _leftovers(git))
 
 
 def _look(what: str, ask: Callable[[], str], fix: str = "") -> Diagnosis:
@@ -79,6 +79,11 @@ def _rules(registry: Registry) -> str:
     if findings := registry.check():
         raise Invalid(f"{len(findings)} findings, the first: {findings[0]}")
     return "every rule holds"
+
+
+def _leftovers(git: GitRepository) -> str:
+    git.recover()
+    return "no write is half done"
 
 
 def format_files(top: Path, registered: Snapshot, paths: tuple[str, ...], only_look: bool) -> Formatted:

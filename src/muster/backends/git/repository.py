@@ -279,9 +279,10 @@ class GitRepository:
 
     def _commit_upstream(self, branch: str) -> str | None:
         """Return the tip of a branch of the upstream, fetched; None if there is no such upstream or branch."""
-        if self._upstream is None or not _BRANCH.fullmatch(branch):
+        upstream = self._upstream(self._own_branch())
+        if upstream is None or not _BRANCH.fullmatch(branch):
             return None
-        remote, source = self._upstream_remote(self._upstream), f"{_HEADS}{branch}"
+        remote, source = self._upstream_remote(upstream), f"{_HEADS}{branch}"
         tip = remote.refs(source).get(source)
         return self._bring(remote, source, f"{_UPSTREAM}{branch}", tip) if tip else None
 

@@ -126,7 +126,7 @@ def carry_out(
     """Plan, propose or submit an operation, say what came of it, and return the exit code."""
     if dry_run:
         plan = registry.plan(wanted)
-        say(plan, report.plan_lines, as_json)
+        say(report.plan_document(plan) if as_json else plan, lambda _: report.plan_lines(plan), as_json)
         return FAILED if plan.findings else 0
     if propose:
         proposal = registry.propose(wanted, reason=reason)
