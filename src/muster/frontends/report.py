@@ -7,17 +7,19 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..core.compare import Comparison
-from ..core.diagnosis import Diagnosis
-from ..core.errors import Finding
-from ..core.events import Event
-from ..core.history import Entry
 from ..core.models import ArtifactFile, Code, ModelVersion, RegisteredModel, Signature
-from ..core.plans import Plan
-from ..core.policy import Gate, Policy
-from ..core.snapshot import Change
+
+if TYPE_CHECKING:
+    from ..core.compare import Comparison
+    from ..core.diagnosis import Diagnosis
+    from ..core.errors import Finding
+    from ..core.events import Event
+    from ..core.history import Entry
+    from ..core.plans import Plan
+    from ..core.policy import Gate, Policy
+    from ..core.snapshot import Change
 
 
 def safe(text: str, lines: bool = False) -> str:
@@ -40,8 +42,6 @@ def plain(value: Any) -> Any:
     """Return value as JSON can write it: dataclasses become objects, tuples lists, times text."""
     if isinstance(value, ModelVersion):
         return version_document(value)
-    if isinstance(value, Plan):
-        return plan_document(value)
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):

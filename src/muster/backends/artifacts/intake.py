@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from ...core.errors import Finding, Integrity, Invalid
@@ -49,6 +48,8 @@ class Intake:
         self, sources: Sequence[SourceFile], stored: Sequence[StoredFile], sent: Meter, jobs: int
     ) -> None:
         """Send the small files that the remote lacks."""
+        from concurrent.futures import ThreadPoolExecutor
+
         remote = self._remote
         if remote is None:
             return

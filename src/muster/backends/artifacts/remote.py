@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -112,6 +111,8 @@ class Remote:
 
     def _missing_by_request(self, oids: set[str]) -> set[str]:
         """Ask an HTTP server for each object: fsspec's own question takes a server that is down for "no"."""
+        from concurrent.futures import ThreadPoolExecutor
+
         from fsspec.asyn import sync
 
         fs, _ = self._connect()
