@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from support.dvc_project import Project, manifest_files, project, read_files, seal, write_files
 
-from muster.backends.artifacts import ArtifactStore
+from muster.backends.artifacts.store import ArtifactStore
 from muster.core.errors import Conflict, Integrity, Invalid, MusterError, NotFound, Refused, Unavailable
 from muster.core.models import ArtifactFile, Stored
 
@@ -608,7 +608,7 @@ def test_several_threads_and_stores_may_make_one_tree(registry: Project, source:
 _CHILD = """
 import pickle, sys
 from pathlib import Path
-from muster.backends.artifacts import ArtifactStore
+from muster.backends.artifacts.store import ArtifactStore
 from muster.core.errors import MusterError
 config, root, cache, dvc_cache, what, *arguments = pickle.loads(bytes.fromhex(sys.argv[1]))
 store = ArtifactStore(config, Path(root), Path(cache), dvc_cache and Path(dvc_cache))
@@ -826,7 +826,7 @@ def test_a_directory_that_may_not_be_written_is_refused(tmp_path: Path, source: 
 
 def test_a_local_remote_needs_no_dvc(registry: Project, source: Path, tmp_path: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from muster.backends.artifacts import ArtifactStore\n"
+        "import sys; from pathlib import Path; from muster.backends.artifacts.store import ArtifactStore\n"
         "root = Path(sys.argv[1]); store = ArtifactStore((root / '.dvc/config').read_bytes(), root, root / 'c')\n"
         "store.missing([store.take(Path(sys.argv[2])).oid])\n"
         "print(sorted(m for m in sys.modules if m.split('.')[0] in ('dvc', 'dvc_data', 'dvc_objects', 'fsspec')))\n"

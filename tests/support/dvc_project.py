@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from muster.backends.artifacts import ArtifactStore
+from muster.backends.artifacts.store import ArtifactStore
 from muster.core.dvcfile import DvcFile, dump
 from muster.core.models import ArtifactFile, Stored
 

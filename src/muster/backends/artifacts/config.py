@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from ...core.dvcconfig import DvcConfig
+from ...core.dvcconfig import DvcConfig, parse_config
 from ...core.errors import Invalid, Unavailable
 
 Section = dict[str, Any]
@@ -50,6 +50,10 @@ class Settings:
             return self.url
         parts = urlsplit(self.url)
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")).rstrip("/")
+
+    def uri(self, oid: str) -> str:
+        """Return where an object is: a path or a URL, without credentials."""
+        return f"{self.shown}/files/md5/{oid[:2]}/{oid[2:]}"
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -86,6 +90,11 @@ def settings_of(committed: DvcConfig, root: Path) -> Settings:
             hint="Use a remote that is neither.",
         )
     return Settings(name, str(remote["url"]), sections)
+
+
+def uri_of(config: bytes, root: Path, oid: str) -> str:
+    """Return where an object is, by the committed configuration in config; see `settings_of` for root."""
+    return settings_of(parse_config(config), root).uri(oid)
 
 
 def _committed(config: DvcConfig) -> Section:

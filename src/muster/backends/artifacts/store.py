@@ -68,7 +68,7 @@ class ArtifactStore:
 
     def uri(self, oid: str) -> str:
         """Return where an object is: a path or a URL, without credentials."""
-        return self._remote.uri(_checked(oid))
+        return self._settings.uri(_checked(oid))
 
     def take(self, source: Path, progress: Progress = silent, beside: Mapping[str, Path] = NOTHING) -> Stored:
         """Store a file or directory in the DVC cache and the remote; what is there already is not sent again.
