@@ -29,6 +29,7 @@ def diagnose(registry: Registry, git: GitRepository) -> Iterator[Diagnosis]:
     """Yield each thing a registry needs, and how to mend what is wrong."""
     yield _look("repository", lambda: _repository(git), "say where it is: muster -R PATH")
     yield _look("identity", git.author)
+    yield _look("files", lambda: _recovered(git))
     try:
         snapshot = registry.upstream()
     except MusterError as error:
@@ -38,7 +39,6 @@ def diagnose(registry: Registry, git: GitRepository) -> Iterator[Diagnosis]:
     yield _look("dvc config", lambda: _remote(snapshot), "run `muster init`, or `dvc remote add`")
     yield _look("artifacts", lambda: _artifacts(registry), "check the remote and your credentials")
     yield _look("rules", lambda: _rules(registry), "run `muster check`")
-    yield _look("leftovers", lambda: _leftovers(git))
 
 
 def _look(what: str, ask: Callable[[], str], fix: str = "") -> Diagnosis:
@@ -51,6 +51,11 @@ def _look(what: str, ask: Callable[[], str], fix: str = "") -> Diagnosis:
 def _repository(git: GitRepository) -> str:
     head = git.head()
     return f"{git.location} at {head[:12]}" if head else f"{git.location}, without a commit yet"
+
+
+def _recovered(git: GitRepository) -> str:
+    git.recover()
+    return "no interrupted write has left files ahead of their branch"
 
 
 def _registry(snapshot: Snapshot) -> str:
@@ -79,11 +84,6 @@ def _rules(registry: Registry) -> str:
     if findings := registry.check():
         raise Invalid(f"{len(findings)} findings, the first: {findings[0]}")
     return "every rule holds"
-
-
-def _leftovers(git: GitRepository) -> str:
-    git.recover()
-    return "no write is half done"
 
 
 def format_files(top: Path, registered: Snapshot, paths: tuple[str, ...], only_look: bool) -> Formatted:

@@ -28,12 +28,14 @@ _PROPOSE = (
 class Remote:
     """`name` is what git calls it: a URL, or a remote of the repository that `git` runs in.
 
-    `directory` is that repository's, where the lock against two fetches at once lives.
+    `directory` is that repository's, where the lock against two fetches at once lives. `maintained` lets git
+    pack it when it has grown: right for a mirror of ours, not for a user's clone.
     """
 
     git: Git
     name: str
     directory: Path
+    maintained: bool = False
 
     def refs(self, *patterns: str) -> Mapping[str, str]:
         """Return the refs that match patterns, with what HEAD names under `ref: HEAD`; Unavailable."""
@@ -87,7 +89,8 @@ class Remote:
                 "--refmap=",
                 "--no-recurse-submodules",
             ),
-            *("--no-auto-maintenance", "--no-prune", *options, "--", self.name, refspec),
+            "--auto-maintenance" if self.maintained else "--no-auto-maintenance",
+            *("--no-prune", *options, "--", self.name, refspec),
         )
         if done.returncode:
             raise self._unavailable(done)

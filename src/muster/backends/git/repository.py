@@ -47,12 +47,11 @@ class GitRepository:
         self.location, self._branch_given = redact(text), branch
         self._remote: Remote | None = None
         self._default = branch  # of a URL: what its HEAD named when we last looked
-        self._lock = threading.Lock()
         if is_url(text) and not Path(text).exists():
             self._mirror = _mirror_of(text, cache)
             address = parse_url(text)
             self._git = Git(None, self._mirror, address.configuration, address.environment)
-            self._remote = Remote(self._git, address.url, self._mirror)
+            self._remote = Remote(self._git, address.url, self._mirror, maintained=True)
         else:
             self._git = Git(start_of(Path(text).expanduser().absolute()))
         self._pipe = ObjectPipe(self._git, self.location)
@@ -181,8 +180,7 @@ class GitRepository:
         return write_commit(self._git, parent, change, author, at)
 
     def publish(self, new: str, old: str | None, branch: str | None = None) -> str | None:
-        """Move branch (None: the repository's own) from old (None: it must not exist) to new by
-        compare-and-swap.
+        """Move branch (None: our own) from old (None: it must not exist) to new by compare-and-swap.
 
         Conflict: it is somewhere else, and nothing is lost. Refused: it is where it was, as a server, a lock
         or local edits said no. Unavailable: the remote cannot be asked. In a clone the upstream's branch
@@ -201,6 +199,7 @@ class GitRepository:
         if upstream is not None:
             moved = upstream.ref if branch in (None, own) else f"{_HEADS}{branch}"
             self._upstream_remote(upstream).push(new, old, moved)
+            self._git.ask("update-ref", f"{_UPSTREAM}{moved.removeprefix(_HEADS)}", new)
             return self._catch_up(f"{_HEADS}{own}", new) if moved == upstream.ref else None
         if (target := branch or own) is None:
             raise Refused(f"HEAD of {self.location} is detached: it is on no branch", hint=_NO_BRANCH)
@@ -292,9 +291,12 @@ class GitRepository:
         """Return the tip of a URL's branch, fetched, as are the named refs, if the mirror lacks it."""
         given = f"{_HEADS}{self._branch_given}" if self._branch_given else None
         refs = remote.refs(given or "HEAD", *named)
-        for ref in refs.keys() & set(named):
-            _make_mirror(self._mirror, refs[ref])
-            self._bring(remote, ref, ref, refs[ref])
+        for ref in named:
+            if ref in refs:
+                _make_mirror(self._mirror, refs[ref])
+                self._bring(remote, ref, ref, refs[ref])
+            elif tip_of(self._git, ref) is not None:
+                self._git.run("update-ref", "-d", ref)  # it is gone over there
         ref, tip = given or refs.get("ref: HEAD", "HEAD"), refs.get(given or "HEAD")
         if tip is None:
             return None
