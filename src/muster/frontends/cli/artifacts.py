@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from .. import report
-from .common import at_option, json_option, open_registry, say
+from .common import at_option, command, json_option, open_registry, say
 from .progress import Bar
 
 BROKEN = 7  # the exit code of bytes that are not what was registered
 
 
-@click.command("pull")
+@command("pull")
 @click.argument("reference")
 @click.option(
     "--output", "-o", required=True, type=click.Path(path_type=Path), help="A new or empty directory."
@@ -32,7 +32,7 @@ def pull_command(ctx: click.Context, /, reference: str, output: Path, at: str | 
     say({"reference": reference, "path": str(output)}, lambda pulled: [pulled["path"]], as_json)
 
 
-@click.command("load-check")
+@command("load-check")
 @click.argument("reference")
 @click.option(
     "--trust", is_flag=True, help="Load formats that can run code: you trust whoever wrote the model."
@@ -50,7 +50,7 @@ def load_check_command(
     say({"reference": reference, "type": kind}, lambda found: [found["type"]], as_json)
 
 
-@click.command("verify")
+@command("verify")
 @click.argument("reference")
 @at_option
 @json_option

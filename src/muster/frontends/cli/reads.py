@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from .. import report
-from .common import at_option, json_option, open_registry, say
+from .common import at_option, command, json_option, open_registry, say
 
 
-@click.command("list")
+@command("list")
 @click.argument("model", required=False)
 @at_option
 @json_option
@@ -22,7 +22,7 @@ def list_command(ctx: click.Context, /, model: str | None, at: str | None, as_js
         say(registry.versions(model), report.version_table, as_json)
 
 
-@click.command("search")
+@command("search")
 @click.argument("filter", default="")
 @click.option("--models", is_flag=True, help="Find models, not versions.")
 @click.option(
@@ -55,7 +55,7 @@ def search_command(
         say(registry.search(filter, order_by, max_results), report.version_table, as_json)
 
 
-@click.command("show")
+@command("show")
 @click.argument("reference")
 @at_option
 @json_option
@@ -71,7 +71,7 @@ def show_command(ctx: click.Context, /, reference: str, at: str | None, as_json:
         say(registry.get(reference), report.version_lines, as_json)
 
 
-@click.command("compare")
+@command("compare")
 @click.argument("a")
 @click.argument("b")
 @at_option
@@ -82,7 +82,7 @@ def compare_command(ctx: click.Context, /, a: str, b: str, at: str | None, as_js
     say(open_registry(ctx, at).compare(a, b), report.comparison_lines, as_json)
 
 
-@click.command("history")
+@command("history")
 @click.argument("subject", default="")
 @click.option("--limit", "-n", type=click.IntRange(1), help="At most so many entries.")
 @at_option
@@ -99,7 +99,7 @@ def history_command(
     say(list(entries) if as_json else entries, report.history_lines, as_json)
 
 
-@click.command("resolve")
+@command("resolve")
 @click.argument("reference")
 @at_option
 @json_option

@@ -11,10 +11,21 @@ from ...core import operations as ops
 from ...core import requests
 from ...core.errors import Invalid
 from ...core.models import Evaluation
-from .common import carry_out, expect_option, expectation, numbers, open_registry, pairs, write_options
+from .. import report
+from .common import (
+    RegistryCommand,
+    carry_out,
+    command,
+    expect_option,
+    expectation,
+    numbers,
+    open_registry,
+    pairs,
+    write_options,
+)
 
 
-@click.command("promote")
+@command("promote")
 @click.argument("reference")
 @click.argument("stage")
 @expect_option
@@ -30,7 +41,7 @@ def promote_command(ctx: click.Context, /, reference: str, stage: str, expect: s
     return carry_out(registry, ops.SetStage(model, version, stage, expectation(expect)), **how)
 
 
-@click.command("demote")
+@command("demote")
 @click.argument("reference")
 @expect_option
 @write_options
@@ -42,7 +53,7 @@ def demote_command(ctx: click.Context, /, reference: str, expect: str | None, **
     return carry_out(registry, ops.SetStage(model, version, None, expectation(expect)), **how)
 
 
-@click.command("rollback")
+@command("rollback")
 @click.argument("pointer")
 @click.option(
     "--to", type=click.IntRange(1), metavar="N", help="An earlier holder. [default: the one before]"
@@ -65,7 +76,7 @@ def alias_command() -> None:
     """Set or remove aliases."""
 
 
-@alias_command.command("set")
+@alias_command.command("set", cls=RegistryCommand)
 @click.argument("reference")
 @click.argument("alias")
 @expect_option
@@ -82,7 +93,7 @@ def alias_set_command(
     )
 
 
-@alias_command.command("rm")
+@alias_command.command("rm", cls=RegistryCommand)
 @click.argument("model")
 @click.argument("alias", required=False)
 @expect_option
@@ -100,7 +111,7 @@ def alias_rm_command(
     return carry_out(registry, ops.DeleteAlias(model, alias.removeprefix("@"), expectation(expect)), **how)
 
 
-@click.command("tag")
+@command("tag")
 @click.argument("reference")
 @click.argument("tags", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--remove", "-r", multiple=True, metavar="KEY", help="Remove a tag; repeat for more.")
@@ -118,7 +129,7 @@ def tag_command(
     return carry_out(registry, wanted, **how)
 
 
-@click.command("annotate")
+@command("annotate")
 @click.argument("reference")
 @click.option("--description", "-d", help="What it is, in words.")
 @click.option("--owner", multiple=True, help="Who answers for the model; replaces who did. Repeat for more.")
@@ -156,7 +167,7 @@ def annotate_command(
     return carry_out(registry, wanted, **how)
 
 
-@click.command("yank")
+@command("yank")
 @click.argument("reference")
 @click.option("--undo", is_flag=True, help="It may be used again.")
 @write_options
@@ -170,7 +181,7 @@ def yank_command(ctx: click.Context, /, reference: str, undo: bool, **how: Any) 
     )
 
 
-@click.command("rename")
+@command("rename")
 @click.argument("model")
 @click.argument("new_name")
 @write_options
@@ -180,7 +191,7 @@ def rename_command(ctx: click.Context, /, model: str, new_name: str, **how: Any)
     return carry_out(open_registry(ctx), ops.RenameModel(model, new_name), **how)
 
 
-@click.command("delete")
+@command("delete")
 @click.argument("reference")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @write_options
@@ -195,5 +206,7 @@ def delete_command(ctx: click.Context, /, reference: str, yes: bool, **how: Any)
     if not yes and not how["dry_run"] and not how["propose"]:
         if not sys.stdin.isatty():
             raise click.UsageError("there is no terminal to ask on: say --yes")
-        click.confirm(f"delete {reference}?", abort=True, err=True)
+        if not click.confirm(f"delete {report.safe(reference)}?", err=True):
+            click.echo("nothing was deleted", err=True)
+            return 1
     return carry_out(registry, wanted, **how)
