@@ -227,13 +227,14 @@ def version_lines(version: ModelVersion) -> Iterator[str]:
 
 
 def history_lines(entries: Iterable[Entry]) -> Iterator[str]:
-    """Yield the lines of a history: who, when and why, and below it what."""
+    """Yield the lines of a history: when and who, and below it what and why."""
     for entry in entries:
-        why = f"  ({safe(entry.reason)})" if entry.reason else ""
-        yield f"{entry.at}  {entry.commit[:12]}  {safe(entry.author.partition(' <')[0])}{why}"
+        yield f"{entry.at}  {entry.commit[:12]}  {safe(entry.author.partition(' <')[0])}"
         yield from (f"    {safe(str(event))}" for event in entry.events)
         if not entry.events:
             yield f"    {safe(entry.subject)}"
+        if entry.reason:
+            yield f"    because: {safe(entry.reason)}"
 
 
 def comparison_lines(difference: Comparison) -> Iterator[str]:
@@ -256,8 +257,8 @@ def comparison_lines(difference: Comparison) -> Iterator[str]:
     if difference.formats.change != "same":
         yield f"format: {safe(f'{difference.formats.a} -> {difference.formats.b}')}"
     changed = [r for r in difference.files if r.change != "same"]
-    same = len(difference.files) - len(changed)
-    yield f"files: {len(changed)} differ, {same} are the same; {_signed(difference.size_delta)} bytes"
+    total = len(difference.files)
+    yield f"files: {len(changed)} of {total} differ; {_signed(difference.size_delta)} bytes"
     for row in changed:
         sizes = f"{_file_size(row.a)} -> {_file_size(row.b)}"
         yield f"    {row.change:<8} {safe(row.name)}  {sizes}"

@@ -7,6 +7,7 @@ This is the one place where errors become exit codes.
 from __future__ import annotations
 
 import gc
+import os
 import shlex
 import sys
 from importlib import import_module
@@ -103,6 +104,7 @@ def group(ctx: click.Context, registry: str | None, branch: str | None) -> None:
     bikes/1.4.0 (a label).
     """
     ctx.obj = {"registry": registry, "branch": branch}
+    ctx.color = _colour()
 
 
 def main(args: list[str] | None = None) -> None:
@@ -139,6 +141,12 @@ def run(args: list[str]) -> int:
 def _explain(words: str, hint: str = "") -> None:
     from ..report import safe
 
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {safe(words, lines=True)}", err=True)
+    error, colour = click.style("error:", fg="red", bold=True), _colour()
+    click.echo(f"{error} {safe(words, lines=True)}", err=True, color=colour)
     if hint:
-        click.echo(f"{click.style('hint:', fg='cyan')} {safe(hint)}", err=True)
+        click.echo(f"{click.style('hint:', fg='cyan')} {safe(hint)}", err=True, color=colour)
+
+
+def _colour() -> bool | None:
+    """None: colours on a terminal alone. See https://no-color.org."""
+    return False if os.environ.get("NO_COLOR") else None
