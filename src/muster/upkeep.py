@@ -81,6 +81,11 @@ def _rules(registry: Registry) -> str:
     return "every rule holds"
 
 
+def _leftovers(git: GitRepository) -> str:
+    git.recover()
+    return "no write is half done"
+
+
 def format_files(top: Path, registered: Snapshot, paths: tuple[str, ...], only_look: bool) -> Formatted:
     """Write files of the work tree at top in canonical form; paths are below top, none means every one there is."""
     changed: list[str] = []

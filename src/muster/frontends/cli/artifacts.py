@@ -22,9 +22,9 @@ BROKEN = 7  # the exit code of bytes that are not what was registered
 @json_option
 @click.pass_context
 def pull_command(ctx: click.Context, /, reference: str, output: Path, at: str | None, as_json: bool) -> None:
-    """Bring a version's files here, each verified against the SHA-256 in its manifest.
+    """Bring a version's files here, verified.
 
-    They appear in OUTPUT all at once, or not at all.
+    Each file is held against the SHA-256 in the manifest. They appear in OUTPUT all at once, or not at all.
     """
     registry = open_registry(ctx, at)
     with Bar() as bar:
@@ -43,7 +43,10 @@ def pull_command(ctx: click.Context, /, reference: str, output: Path, at: str | 
 def load_check_command(
     ctx: click.Context, /, reference: str, trust: bool, at: str | None, as_json: bool
 ) -> None:
-    """Load a version by its format, as `muster.load` does, and say what came of it."""
+    """Load a version by its format, and say what came of it.
+
+    It does what muster.load does in Python.
+    """
     with Bar() as bar:
         loaded = open_registry(ctx, at).load(reference, trust=trust, progress=bar)
     kind = f"{type(loaded).__module__}.{type(loaded).__qualname__}"
@@ -56,7 +59,10 @@ def load_check_command(
 @json_option
 @click.pass_context
 def verify_command(ctx: click.Context, /, reference: str, at: str | None, as_json: bool) -> int:
-    """Read every byte of a version's files in the artifact store, and verify it."""
+    """Read a version's files in the artifact store, and verify each.
+
+    Every byte is read, and none is kept. Exits with 7 if one is not as it was registered.
+    """
     with Bar() as bar:
         findings = open_registry(ctx, at).verify(reference, bar)
     say({"reference": reference, "findings": findings}, lambda _: report.finding_lines(findings), as_json)

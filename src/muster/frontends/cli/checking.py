@@ -19,9 +19,9 @@ from .common import FAILED, RegistryCommand, at_option, command, json_option, op
 def check_command(
     ctx: click.Context, /, base: str | None, head: str | None, artifacts: bool, as_json: bool
 ) -> int:
-    """Check what HEAD changes over BASE, by BASE's rules and policy; or the whole registry.
+    """Check a change, or the whole registry, against every rule.
 
-    Exits with 5 if a rule is broken. Nothing of the tree being judged is run, and no DVC command either.
+    The change is what HEAD changes over BASE, judged by the rules and the policy of BASE. Exits with 5 if a rule is broken. Nothing of the tree being judged is run, and no DVC command either.
     """
     registry = open_registry(ctx)
     findings = registry.check(base, head, artifacts)
@@ -42,9 +42,9 @@ def check_command(
 @json_option
 @click.pass_context
 def fmt_command(ctx: click.Context, /, only_check: bool, paths: tuple[str, ...], as_json: bool) -> int:
-    """Write the registry's files in the working tree in their canonical form.
+    """Write files in their canonical form.
 
-    A registered manifest is left as it is, and so is a file with comments of its own.
+    All of the registry's files in the working tree unless PATHS are given. A registered manifest is left as it is, and so is a file with comments of its own.
     """
     done = open_registry(ctx).format(paths, only_check)
     say(done, lambda _: map(report.safe, done.changed), as_json)

@@ -14,7 +14,10 @@ from .common import at_option, command, json_option, open_registry, say
 @json_option
 @click.pass_context
 def list_command(ctx: click.Context, /, model: str | None, at: str | None, as_json: bool) -> None:
-    """List models, or the versions of MODEL, the newest first."""
+    """List models, or the versions of one.
+
+    Versions come with the newest first, and with the first few metrics they have.
+    """
     registry = open_registry(ctx, at)
     if model is None:
         say(registry.models(), report.model_table, as_json)
@@ -61,7 +64,10 @@ def search_command(
 @json_option
 @click.pass_context
 def show_command(ctx: click.Context, /, reference: str, at: str | None, as_json: bool) -> None:
-    """Show a model (bikes) or a version (bikes/3, bikes@champion)."""
+    """Show a model or a version.
+
+    A model: muster show bikes. A version: bikes/3, bikes@champion, bikes/production.
+    """
     from ...core.snapshot import parse_reference
 
     registry = open_registry(ctx, at)
@@ -78,7 +84,10 @@ def show_command(ctx: click.Context, /, reference: str, at: str | None, as_json:
 @json_option
 @click.pass_context
 def compare_command(ctx: click.Context, /, a: str, b: str, at: str | None, as_json: bool) -> None:
-    """Compare versions A and B: metrics, parameters, signature, files."""
+    """Compare two versions.
+
+    How B differs from A: metrics, parameters, tags, signature, files.
+    """
     say(open_registry(ctx, at).compare(a, b), report.comparison_lines, as_json)
 
 
@@ -91,9 +100,9 @@ def compare_command(ctx: click.Context, /, a: str, b: str, at: str | None, as_js
 def history_command(
     ctx: click.Context, /, subject: str, limit: int | None, at: str | None, as_json: bool
 ) -> None:
-    """Say who changed what, when and why, the newest first.
+    """Say who changed what, when and why.
 
-    SUBJECT is a model, a version, an alias or a stage (bikes/production); nothing is the whole registry.
+    The newest comes first. SUBJECT is a model, a version, an alias or a stage (bikes/production); nothing is the whole registry.
     """
     entries = open_registry(ctx, at).history(subject, limit)
     say(list(entries) if as_json else entries, report.history_lines, as_json)
@@ -105,6 +114,9 @@ def history_command(
 @json_option
 @click.pass_context
 def resolve_command(ctx: click.Context, /, reference: str, at: str | None, as_json: bool) -> None:
-    """Say which version a reference names, at which commit, and where its files are."""
+    """Say which version a reference names.
+
+    --json says at which commit, too, the digest of its files and where they are.
+    """
     resolved = open_registry(ctx, at).resolve(reference)
     say(resolved, lambda found: [f"{report.safe(found.model)}/{found.version}"], as_json)

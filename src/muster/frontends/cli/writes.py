@@ -61,9 +61,9 @@ def demote_command(ctx: click.Context, /, reference: str, expect: str | None, **
 @write_options
 @click.pass_context
 def rollback_command(ctx: click.Context, /, pointer: str, to: int | None, **how: Any) -> int:
-    """Move a stage (bikes/production) or an alias (bikes@champion) back to what it held before.
+    """Move a stage or an alias back to what it held before.
 
-    A reason is required. Policy may let a rollback in where it asks review for every other move.
+    POINTER is bikes/production or bikes@champion. A reason is required. Policy may let a rollback in where it asks review for every other move.
     """
     if not how["reason"].strip() and not how["dry_run"]:
         raise Invalid("to roll back a reason is required", hint="say why with --reason")
@@ -120,7 +120,7 @@ def alias_rm_command(
 def tag_command(
     ctx: click.Context, /, reference: str, tags: tuple[str, ...], remove: tuple[str, ...], **how: Any
 ) -> int:
-    """Set or remove tags of a version, or of a model if REFERENCE names one."""
+    """Set or remove tags of a version or a model."""
     if not tags and not remove:
         raise click.UsageError("say which tags: KEY=VALUE, or --remove KEY")
     registry = open_registry(ctx)
@@ -151,7 +151,7 @@ def annotate_command(
     url: str,
     **how: Any,
 ) -> int:
-    """Describe a version or a model, or record an evaluation of a version."""
+    """Describe a version or a model, or record an evaluation."""
     if (evaluation is None) != (passed is None):
         raise click.UsageError("an evaluation needs --evaluation NAME and --passed or --failed")
     if description is None and not owner and evaluation is None:
@@ -173,7 +173,10 @@ def annotate_command(
 @write_options
 @click.pass_context
 def yank_command(ctx: click.Context, /, reference: str, undo: bool, **how: Any) -> int:
-    """Mark a version as not to be used. It stays, and nothing may point at it."""
+    """Mark a version as not to be used.
+
+    It stays where it is, and nothing may point at it. A reason is required.
+    """
     registry = open_registry(ctx)
     model, version = registry.upstream().resolve(reference)
     return carry_out(
@@ -187,7 +190,10 @@ def yank_command(ctx: click.Context, /, reference: str, undo: bool, **how: Any) 
 @write_options
 @click.pass_context
 def rename_command(ctx: click.Context, /, model: str, new_name: str, **how: Any) -> int:
-    """Give a model another name. Its versions stay as they are; the old name says where it went."""
+    """Give a model another name.
+
+    Its versions stay as they are, and the old name says where they went.
+    """
     return carry_out(open_registry(ctx), ops.RenameModel(model, new_name), **how)
 
 
@@ -197,9 +203,9 @@ def rename_command(ctx: click.Context, /, model: str, new_name: str, **how: Any)
 @write_options
 @click.pass_context
 def delete_command(ctx: click.Context, /, reference: str, yes: bool, **how: Any) -> int:
-    """Delete a version, or a model with all its versions, leaving tombstones.
+    """Delete a version or a model, leaving tombstones.
 
-    Numbers are never used again, and the files stay in the artifact store. A reason is required.
+    A model goes with all its versions. Numbers are never used again, and the files stay in the artifact store. A reason is required.
     """
     registry = open_registry(ctx)
     wanted = requests.deletion(registry.upstream(), reference, registry.author, registry.now, how["reason"])
