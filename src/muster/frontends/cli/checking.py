@@ -21,7 +21,8 @@ def check_command(
 ) -> int:
     """Check a change, or the whole registry, against every rule.
 
-    The change is what HEAD changes over BASE, judged by the rules and the policy of BASE. Exits with 5 if a rule is broken. Nothing of the tree being judged is run, and no DVC command either.
+    The change is what HEAD changes over BASE, judged by the rules and the policy of BASE. Exits with 5 if a rule is
+    broken. Nothing of the tree being judged is run, and no DVC command either.
     """
     registry = open_registry(ctx)
     findings = registry.check(base, head, artifacts)
@@ -44,7 +45,8 @@ def check_command(
 def fmt_command(ctx: click.Context, /, only_check: bool, paths: tuple[str, ...], as_json: bool) -> int:
     """Write files in their canonical form.
 
-    All of the registry's files in the working tree unless PATHS are given. A registered manifest is left as it is, and so is a file with comments of its own.
+    All of the registry's files in the working tree unless PATHS are given. A registered manifest is left as it is,
+    and so is a file with comments of its own.
     """
     done = open_registry(ctx).format(paths, only_check)
     say(done, lambda _: map(report.safe, done.changed), as_json)

@@ -47,7 +47,8 @@ def search_command(
 ) -> None:
     """Find versions, or models, by a filter.
 
-    MLflow's grammar, and more: name = 'bikes' AND (alias = 'champion' OR metrics.rmse < 60) AND NOT tags.risk = 'high'.
+    MLflow's grammar, and more: name = 'bikes' AND (alias = 'champion' OR metrics.rmse < 60) AND NOT tags.risk =
+    'high'.
     Keys: name, version_number, label, stage, alias, description, created_at, created_by, format, run_id, tags.KEY,
     metrics.KEY, params.KEY and others. Operators: = != < <= > >= LIKE ILIKE IN, IS NULL.
     """
@@ -102,7 +103,8 @@ def history_command(
 ) -> None:
     """Say who changed what, when and why.
 
-    The newest comes first. SUBJECT is a model, a version, an alias or a stage (bikes/production); nothing is the whole registry.
+    The newest comes first. SUBJECT is a model, a version, an alias or a stage (bikes/production); nothing is the
+    whole registry.
     """
     entries = open_registry(ctx, at).history(subject, limit)
     say(list(entries) if as_json else entries, report.history_lines, as_json)

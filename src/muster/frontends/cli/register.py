@@ -55,8 +55,10 @@ def register_command(
 ) -> int:
     """Register a file or directory as a new version of a model.
 
-    The model is created where it does not exist. What the files say about themselves (an MLmodel file, an ONNX graph, a
-    scikit-learn pickle's class) is taken over; what you say goes before it. The same content again is the version that
+    The model is created where it does not exist. What the files say about themselves (an MLmodel file, an ONNX
+    graph, a
+    scikit-learn pickle's class) is taken over; what you say goes before it. The same content again is the version
+    that
     exists. The files are stored first; the commit comes last.
     """
     registry = open_registry(ctx)

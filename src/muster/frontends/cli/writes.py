@@ -63,7 +63,8 @@ def demote_command(ctx: click.Context, /, reference: str, expect: str | None, **
 def rollback_command(ctx: click.Context, /, pointer: str, to: int | None, **how: Any) -> int:
     """Move a stage or an alias back to what it held before.
 
-    POINTER is bikes/production or bikes@champion. A reason is required. Policy may let a rollback in where it asks review for every other move.
+    POINTER is bikes/production or bikes@champion. A reason is required. Policy may let a rollback in where it asks
+    review for every other move.
     """
     if not how["reason"].strip() and not how["dry_run"]:
         raise Invalid("to roll back a reason is required", hint="say why with --reason")
@@ -205,7 +206,8 @@ def rename_command(ctx: click.Context, /, model: str, new_name: str, **how: Any)
 def delete_command(ctx: click.Context, /, reference: str, yes: bool, **how: Any) -> int:
     """Delete a version or a model, leaving tombstones.
 
-    A model goes with all its versions. Numbers are never used again, and the files stay in the artifact store. A reason is required.
+    A model goes with all its versions. Numbers are never used again, and the files stay in the artifact store. A
+    reason is required.
     """
     registry = open_registry(ctx)
     wanted = requests.deletion(registry.upstream(), reference, registry.author, registry.now, how["reason"])
