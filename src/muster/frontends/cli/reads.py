@@ -47,8 +47,7 @@ def search_command(
 ) -> None:
     """Find versions, or models, by a filter.
 
-    MLflow's grammar, and more: name = 'bikes' AND (alias = 'champion' OR metrics.rmse < 60) AND NOT tags.risk =
-    'high'.
+    MLflow's grammar, and more: name = 'bikes' AND (alias = 'champion' OR metrics.rmse < 60) AND NOT tags.risk = 'high'.
     Keys: name, version_number, label, stage, alias, description, created_at, created_by, format, run_id, tags.KEY,
     metrics.KEY, params.KEY and others. Operators: = != < <= > >= LIKE ILIKE IN, IS NULL.
     """
