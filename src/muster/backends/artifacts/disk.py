@@ -8,8 +8,6 @@ import errno
 import fcntl
 import glob
 import os
-import secrets
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -100,6 +98,8 @@ def failure_of(error: OSError) -> Refused | Unavailable:
 
 def remove_tree(path: str) -> None:
     """Remove a directory and all in it, read-only directories too; nothing if it is not there."""
+    import shutil
+
     if not os.path.isdir(path) or os.path.islink(path):
         return
     for directory, _, _ in os.walk(path):
@@ -125,7 +125,7 @@ def _sweep(parent: Path, name: str) -> None:
 
 def _locked_directory(parent: Path, name: str) -> tuple[Path, int]:
     while True:
-        path = parent / f"{name}{secrets.token_hex(6)}"
+        path = parent / f"{name}{os.urandom(6).hex()}"
         path.mkdir(mode=0o700)
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -6,7 +6,6 @@ import functools
 import os
 import re
 import subprocess
-import tempfile
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, cast
@@ -88,6 +87,8 @@ class Git:
 
     def stream(self, *arguments: str) -> Generator[bytes, None, None]:
         """Yield the NUL-terminated fields git prints, as they come; git is stopped when the reader stops."""
+        import tempfile
+
         with tempfile.TemporaryFile() as said, self.open(*arguments, stderr=said) as process:
             cast(IO[bytes], process.stdin).close()
             try:

@@ -6,7 +6,6 @@ import functools
 import hashlib
 import os
 import re
-import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -368,4 +367,6 @@ def _make_mirror(mirror: Path, tip: str | None) -> None:
     try:
         draft.rename(mirror)
     except OSError:  # somebody else was first
+        import shutil
+
         shutil.rmtree(draft)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +19,27 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 FAILED = 5  # the exit code of a check or a policy that failed
+
+
+class RegistryCommand(click.Command):
+    """A command on a registry, which may be named after the command, too: where most people type it."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        rest = super().get_params(ctx)[len(self.params) :]
+        return [*self.params, *_WHICH, *rest]
+
+
+def _which(ctx: click.Context, option: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        ctx.find_root().obj[option.name] = value
+
+
+_HERE: dict[str, Any] = {"expose_value": False, "callback": _which, "allow_from_autoenv": False}
+_WHICH = (
+    click.Option(["-R", "--registry"], metavar="URL|PATH", help="The registry. [default: here]", **_HERE),
+    click.Option(["--branch"], metavar="NAME", help="Its branch. [default: what HEAD names]", **_HERE),
+)
+command = partial(click.command, cls=RegistryCommand)
 
 
 def open_registry(ctx: click.Context, at: str | None = None) -> Registry:

@@ -14,8 +14,8 @@ import click
 def demo_command(directory: Path | None) -> None:
     """Play the whole story in a scratch folder.
 
-    Real models are trained and registered, guarded by policy, proposed, refused, merged, deployed and rolled back, with
-    commands that you could type. It needs no network and no configuration; delete the folder when you are done.
+    Real models are trained and registered, guarded by policy, proposed, refused, merged, deployed and rolled back,
+    with commands that you could type. It needs no network and no configuration; delete the folder when done.
     """
     import tempfile
 

@@ -43,7 +43,7 @@ class Scratch:
         number = f"{self._step}. "
         click.echo()
         for line in wrap(number + words, _WIDTH, subsequent_indent=" " * len(number)):
-            click.secho(line, fg="cyan")
+            click.secho(line, fg="magenta")
 
     def type(self, command: str, exits: int = 0) -> None:
         """Show a command, run it, and show what it says; MusterError unless it exits as the story has it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -150,6 +151,7 @@ def _look_back(scratch: Scratch) -> None:
 
 
 def _leave(scratch: Scratch) -> None:
-    click.echo(f"\nThat was the whole story. Look around:\n\n    cd {scratch.top}/registry")
+    top = shlex.quote(str(scratch.top))
+    click.echo(f"\nThat was the whole story. Look around:\n\n    cd {top}/registry")
     click.echo("    muster show diabetes/production\n    git log --stat\n\nand when you have seen enough:\n")
-    click.echo(f"    rm -rf {scratch.top}")
+    click.echo(f"    rm -rf {top}")

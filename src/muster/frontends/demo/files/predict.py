@@ -1,4 +1,4 @@
-"""What a service does when it starts: load what is in production, and predict."""
+"""What a service does: load the model that is in production, and predict."""
 
 from sklearn.datasets import load_diabetes
 
