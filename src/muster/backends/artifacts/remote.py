@@ -14,7 +14,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from ...core.errors import Integrity, MusterError, NotFound, Refused, Unavailable
@@ -23,7 +23,10 @@ from .disk import FULL, failure_of
 
 Count = Callable[[int], None]
 
-_PART = 8 << 20  # bytes of one part of a large transfer
+_PART = 16 << 20  # bytes of one part of a large transfer
+_PARTS_AT_ONCE = 2
+_LARGE = 4 << 20  # bytes from which a transfer counts as large
+_LARGE_AT_ONCE = 2  # with the above, 64 MB are on their way at most, and held twice
 _MAX_PARTS = 9_000  # S3 and its like take 10,000
 _HTTP = ("http", "https")
 
@@ -43,6 +46,7 @@ _REFUSING = frozenset(
     }
 )
 _EXTRAS = {"webdavs": "webdav"}  # where the optional part of DVC is not named as the scheme is
+_NO_BUCKET = frozenset({"NoSuchBucket", "ContainerNotFound"})
 _READ_ONLY_STATUS = frozenset({405, 501})
 
 
@@ -52,6 +56,7 @@ class Remote:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
+        self._large = threading.BoundedSemaphore(_LARGE_AT_ONCE)
         self._connection: tuple[Any, str] | None = None
 
     def uri(self, oid: str) -> str:
@@ -77,15 +82,17 @@ class Remote:
             place = self._place(oid)
             if fs.protocol not in _HTTP:
                 fs.makedirs(fs.parent(place))
-            fs.put_file(source, place, callback=_callback(count), **_sending(fs.protocol, source))
+            size = os.stat(source).st_size
+            with self._large if size > _LARGE else nullcontext():
+                fs.put_file(source, place, callback=_callback(count), **_sending(fs.protocol, size))
 
     def fetch(self, oid: str, target: str, limit: int) -> None:
         """Copy an object to a new file; Integrity if it is larger than limit, NotFound if there is none."""
         with self._translated("read from", oid):
             fs, _ = self._connect()
-            fs.get_file(
-                self._place(oid), target, callback=_callback(_ignore, limit, self.uri(oid)), **_receiving(fs)
-            )
+            callback = _callback(_ignore, limit, self.uri(oid))
+            with self._large if limit > _LARGE else nullcontext():
+                fs.get_file(self._place(oid), target, callback=callback, **_receiving(fs.protocol))
 
     def _connect(self) -> tuple[Any, str]:
         """Return DVC's file system of the remote, and the path of its objects."""
@@ -127,7 +134,7 @@ class Remote:
         """Turn what a library raises into one of muster's errors, by what it is and not what it says."""
         try:
             yield
-        except MusterError:
+        except (MusterError, NameError, TypeError):  # the last two would be our own mistakes
             raise
         except ImportError as error:
             raise self._not_installed() from error
@@ -161,8 +168,11 @@ class Remote:
             )
         if full := next((c for c in causes if isinstance(c, OSError) and c.errno in FULL), None):
             return failure_of(full)
-        lost = any(_code(cause) in ("NoSuchBucket", "ContainerNotFound") for cause in causes)
-        if oid and not lost and any(isinstance(cause, FileNotFoundError) for cause in causes):
+        if any(_code(cause) in _NO_BUCKET for cause in causes):
+            return Unavailable(
+                f"The remote {where} is not there: no such bucket.", hint="Create it, or correct its url."
+            )
+        if oid and any(isinstance(cause, FileNotFoundError) for cause in causes):
             return NotFound(f"There is no object {oid} in the remote {where}.")
         return Unavailable(
             f"Could not {doing} the remote {where}: {type(error).__name__}.",
@@ -193,18 +203,18 @@ def _ignore(size: int) -> None:
     """Count nothing."""
 
 
-def _sending(protocol: str, source: str) -> Mapping[str, int]:
+def _sending(protocol: str, size: int) -> Mapping[str, int]:
     """The options of fsspec's `put_file` that bound what it holds in memory."""
-    part = max(_PART, -(-os.stat(source).st_size // _MAX_PARTS))
+    part = max(_PART, -(-size // _MAX_PARTS))
     if protocol == "s3":
-        return {"chunksize": part, "max_concurrency": 2}
+        return {"chunksize": part, "max_concurrency": _PARTS_AT_ONCE}
     if protocol == "gs":
         return {"chunksize": part}
-    return {"max_concurrency": 2} if protocol == "azure" else {}
+    return {"max_concurrency": _PARTS_AT_ONCE} if protocol == "azure" else {}
 
 
-def _receiving(fs: Any) -> Mapping[str, int]:
-    return {"chunksize": _PART, "max_concurrency": 2} if fs.protocol == "s3" else {}
+def _receiving(protocol: str) -> Mapping[str, int]:
+    return {"chunksize": _PART, "max_concurrency": _PARTS_AT_ONCE} if protocol == "s3" else {}
 
 
 def _callback(count: Count, limit: int | None = None, uri: str = "") -> Any:
