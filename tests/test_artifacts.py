@@ -16,11 +16,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.dvc_project import Project, manifest_files, project, read_files, seal, write_files
 
 from muster.backends.artifacts import ArtifactStore
 from muster.core.errors import Conflict, Integrity, Invalid, MusterError, NotFound, Refused, Unavailable
 from muster.core.models import ArtifactFile, Stored
+from support.dvc_project import Project, manifest_files, project, read_files, seal, write_files
 
 LARGE = 5 << 20  # more than is read into memory at once
 FILES = {
@@ -58,11 +58,11 @@ def leftovers(*places: Path) -> list[str]:
         str(p)
         for place in places
         for p in place.rglob("*")
-        if p.name.startswith((".muster", ".scratch")) or ".partial" in p.name
+        if ".muster-" in p.name or p.name.startswith(".scratch-")
     ]
 
 
-# --- in and out --------------------------------------------------------------------------------------------------
+# --- in and out ---
 
 
 def test_what_was_taken_comes_back_byte_for_byte(registry: Project, source: Path, tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_an_error_of_whoever_is_told_of_progress_is_his_own(registry: Project, s
         registry.store().take(source, broken)
 
 
-# --- what cannot be stored ---------------------------------------------------------------------------------------
+# --- what cannot be stored ---
 
 
 def test_a_path_that_is_not_there_is_not_found(registry: Project, tmp_path: Path) -> None:
@@ -314,11 +314,11 @@ def test_a_file_that_changes_meanwhile_is_refused_and_nothing_of_it_stored(
 
     with pytest.raises(Integrity, match="large"):
         registry.store().take(source, interfere)
-    assert not [p for p in tmp_path.rglob("files/md5/*/*")]
+    assert not list(tmp_path.rglob("files/md5/*/*"))
     assert leftovers(tmp_path) == []
 
 
-# --- a remote, a cache or a list that is not what it should be ----------------------------------------------------
+# --- a remote, a cache or a list that is not what it should be ---
 
 
 def flip(path: Path) -> None:
@@ -360,7 +360,7 @@ def test_a_longer_or_missing_object_is_named_too(registry: Project, source: Path
     assert [f.path for f in findings] == ["large.bin", "model.bin"]
     assert store.missing([stored.oid]) == (files["large.bin"].md5,)
     with pytest.raises(NotFound, match=r"large\.bin"):
-        store.pull(stored.oid, [f for f in manifest_files(stored)], tmp_path / "out")
+        store.pull(stored.oid, list(manifest_files(stored)), tmp_path / "out")
 
 
 @pytest.mark.parametrize("link", ["copy", "auto"])
@@ -506,7 +506,7 @@ def test_what_the_remote_lacks_is_told_by_address(registry: Project, source: Pat
     assert store.missing(["0" * 32, "1" * 32 + ".dir"]) == ("0" * 32, "1" * 32 + ".dir")
 
 
-# --- destinations ------------------------------------------------------------------------------------------------
+# --- destinations ---
 
 
 def test_an_empty_directory_is_a_destination(registry: Project, source: Path, tmp_path: Path) -> None:
@@ -603,7 +603,7 @@ def test_several_threads_and_stores_may_make_one_tree(registry: Project, source:
     assert seen == [FILES] * 12
 
 
-# --- crashes and full disks --------------------------------------------------------------------------------------
+# --- crashes and full disks ---
 
 _CHILD = """
 import pickle, sys
@@ -736,7 +736,7 @@ def test_a_remote_that_vanishes_midway_is_unavailable(
         registry.store(work_tree=False).take(source, unmount)
 
 
-# --- configuration -----------------------------------------------------------------------------------------------
+# --- configuration ---
 
 
 def test_a_configuration_that_is_not_plain_is_refused_at_once(registry: Project) -> None:
@@ -768,8 +768,10 @@ def test_levels_of_the_users_own_are_merged_as_dvc_merges_them(level: str, tmp_p
     own = registry.root / ".dvc/config.local" if level == "local" else tmp_path / "home" / level / "config"
     own.parent.mkdir(exist_ok=True)
     own.write_text(
-        "[core]\nremote = STORAGE\n['remote \"Storage\"']\nurl = s3://mine/b\nregion = us, x\ncredentialpath = ~/c\n"
-        "['remote \"storage\"']\nURL = s3://mine/c\nconfigpath = rel/c\nregion = us\n[cache]\ntype = hardlink,copy\n"
+        "[core]\nremote = STORAGE\n['remote \"Storage\"']\nurl = s3://mine/b\nregion = us, x\n"
+        "credentialpath = ~/c\n"
+        "['remote \"storage\"']\nURL = s3://mine/c\nconfigpath = rel/c\nregion = us\n"
+        "[cache]\ntype = hardlink,copy\n"
     )
     from muster.backends.artifacts.config import settings_of
     from muster.core.dvcconfig import parse_config
@@ -827,9 +829,11 @@ def test_a_directory_that_may_not_be_written_is_refused(tmp_path: Path, source: 
 def test_a_local_remote_needs_no_dvc(registry: Project, source: Path, tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from muster.backends.artifacts import ArtifactStore\n"
-        "root = Path(sys.argv[1]); store = ArtifactStore((root / '.dvc/config').read_bytes(), root, root / 'c')\n"
+        "root = Path(sys.argv[1]); config = (root / '.dvc/config').read_bytes()\n"
+        "store = ArtifactStore(config, root, root / 'c')\n"
         "store.missing([store.take(Path(sys.argv[2])).oid])\n"
-        "print(sorted(m for m in sys.modules if m.split('.')[0] in ('dvc', 'dvc_data', 'dvc_objects', 'fsspec')))\n"
+        "heavy = {'dvc', 'dvc_data', 'dvc_objects', 'fsspec'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, str(registry.root), str(source)], capture_output=True, text=True

@@ -11,13 +11,14 @@ takes 1.3 GB of memory for one file of 1 GiB on S3, and is no faster.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from ...core.errors import Integrity, MusterError, NotFound, Refused, Unavailable
+from ...core.errors import Integrity, Invalid, MusterError, NotFound, Refused, Unavailable
 from .config import Settings
 from .disk import FULL, failure_of
 
@@ -45,7 +46,9 @@ _REFUSING = frozenset(
         "PermissionDenied",
     }
 )
-_EXTRAS = {"webdavs": "webdav"}  # where the optional part of DVC is not named as the scheme is
+_PACKAGES = {scheme: f"muster-registry[{scheme}]" for scheme in ("s3", "ssh", "gs", "azure", "webdav")} | {
+    "webdavs": "muster-registry[webdav]"
+}
 _NO_BUCKET = frozenset({"NoSuchBucket", "ContainerNotFound"})
 _READ_ONLY_STATUS = frozenset({405, 501})
 
@@ -103,7 +106,7 @@ class Remote:
                 kind, settings, path = get_cloud_fs(dict(self._settings.sections), name=self._settings.name)
                 fs = kind(**settings)
                 if fs.protocol == "ssh":
-                    _trust_only_known_hosts(fs)
+                    _secure(fs)
                 self._connection = fs, fs.join(path, "files", "md5")
             return self._connection
 
@@ -143,9 +146,10 @@ class Remote:
 
     def _not_installed(self) -> Unavailable:
         scheme = self._settings.url.partition("://")[0]
+        package = _PACKAGES.get(scheme, f"dvc[{scheme}]")
         return Unavailable(
             f"Remotes at {scheme}:// need an optional part of DVC, which is not installed.",
-            hint=f'pip install "dvc[{_EXTRAS.get(scheme, scheme)}]"',
+            hint=f'pip install "{package}"',
         )
 
     def _failure(self, doing: str, oid: str, error: Exception) -> MusterError:
@@ -153,6 +157,11 @@ class Remote:
         where = f"{self._settings.name!r} ({self._settings.shown})"
         if any(type(cause).__name__ == "RemoteMissingDepsError" for cause in causes):
             return self._not_installed()
+        if any(type(cause).__name__ == "ConfigError" for cause in causes):
+            return Invalid(
+                f"DVC refuses the settings of the remote {where}.",
+                hint="Look for a mistake in your own DVC configuration: `dvc config --list` shows it.",
+            )
         if any(type(cause).__name__ == "HostKeyNotVerifiable" for cause in causes):
             return Refused(
                 f"The host key of the remote {where} is not a known one.",
@@ -180,10 +189,17 @@ class Remote:
         )
 
 
-def _trust_only_known_hosts(fs: Any) -> None:
-    """Have an SSH server's key checked, and keep the agent to ourselves: DVC does neither unless told to."""
-    fs.fs_args["known_hosts"] = ()  # asyncssh: those of the user
-    fs.fs_args["agent_forwarding"] = False
+def _secure(ssh: Any) -> None:
+    """Have an SSH server's key checked, keep the agent to ourselves, and ask nobody where nobody is.
+
+    DVC's file system accepts any server, lends it the agent, and prompts for passwords even in a pipeline.
+    """
+    from asyncssh import SSHClient
+
+    ssh.fs_args["known_hosts"] = ()  # to asyncssh: those of the user
+    ssh.fs_args["agent_forwarding"] = False
+    if not sys.stdin.isatty():
+        ssh.fs_args["client_factory"] = SSHClient
 
 
 async def _is_absent(fs: Any, url: str) -> bool:

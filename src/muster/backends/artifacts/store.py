@@ -127,7 +127,7 @@ class ArtifactStore:
         _refuse_occupied(destination)
         with disk.disk_errors():
             md5s = self._listing_of(oid, files, self._sources)
-            with disk.scratch(destination.parent, f".{destination.name[:100]}.partial-") as quarantine:
+            with disk.scratch(destination.parent, f".{destination.name[:100]}.muster-") as quarantine:
                 self._lay_out(files, md5s, f"{quarantine}/files", link, Meter(progress, "pull", _size(files)))
                 try:
                     os.rename(f"{quarantine}/files", destination)
@@ -247,13 +247,16 @@ class ArtifactStore:
         if not os.path.lexists(place):
             return False
         meter = Meter(progress, "verify", _size(files))
-        if {file.path for file in files} == set(_paths_below(str(place))) and all(
-            _is_intact(f"{place}/{file.path}", file, meter) for file in files
+        if (
+            not place.is_symlink()
+            and {file.path for file in files} == set(_paths_below(str(place)))
+            and all(_is_intact(f"{place}/{file.path}", file, meter) for file in files)
         ):
             meter.close()
             return True
         with self._cache.scratch() as scratch:
-            os.chmod(place, 0o700)
+            if not place.is_symlink():
+                os.chmod(place, 0o700)
             os.rename(place, f"{scratch}/refused")
         return False
 

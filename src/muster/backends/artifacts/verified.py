@@ -29,6 +29,8 @@ class VerifiedCache:
     @contextmanager
     def scratch(self) -> Iterator[str]:
         """Give a directory on the cache's file system that is gone afterwards."""
+        self._root.parent.mkdir(parents=True, exist_ok=True)
+        self._root.mkdir(mode=0o700, exist_ok=True)
         with disk.scratch(self._root, ".scratch-") as path:
             yield path
 
