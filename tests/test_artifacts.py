@@ -456,6 +456,39 @@ def test_a_list_whose_md5_is_another_is_refused(registry: Project, source: Path,
         store.pull(stored.oid, manifest_files(stored), tmp_path / "out")
 
 
+def test_verify_reads_the_list_from_the_remote_itself(registry: Project, source: Path) -> None:
+    store = registry.store(work_tree=False)
+    stored = store.take(source)
+    assert store.listing(stored.oid)
+    flip(Path(store.uri(stored.oid)))
+    assert [f.rule for f in store.verify(stored.oid, manifest_files(stored))] == ["artifact_is_intact"]
+
+
+@pytest.mark.parametrize("sha256", ["../../../../precious", "0" * 63, "0" * 64 + "\n", "A" * 64])
+def test_a_sha256_that_is_none_is_refused(
+    sha256: str, registry: Project, source: Path, tmp_path: Path
+) -> None:
+    store = registry.store()
+    stored = store.take(source / "model.bin")
+    with pytest.raises(Integrity):
+        store.pull(stored.oid, [ArtifactFile("model.bin", 1, sha256)], tmp_path / "out")
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda p: p.symlink_to("/dev/zero"), lambda p: p.mkdir()])
+@pytest.mark.parametrize("name", ["model.bin", "large.bin"])
+def test_an_object_that_is_no_file_is_refused(
+    make: Callable[[Path], object], name: str, registry: Project, source: Path, tmp_path: Path
+) -> None:
+    store = registry.store(work_tree=False)
+    stored = store.take(source)
+    place = Path(store.uri(next(f.md5 for f in stored.files if f.path == name)))
+    place.unlink()
+    make(place)
+    with pytest.raises(Integrity, match=name):
+        store.pull(stored.oid, manifest_files(stored), tmp_path / "out")
+    assert [f.path for f in store.verify(stored.oid, manifest_files(stored))] == [name]
+
+
 def test_a_list_and_a_manifest_that_name_other_files_are_refused(
     registry: Project, source: Path, tmp_path: Path
 ) -> None:

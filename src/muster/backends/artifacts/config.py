@@ -24,7 +24,10 @@ from ...core.errors import Invalid, Unavailable
 Section = dict[str, Any]
 
 # The keys whose value is a path, which DVC reads as relative to the directory of the file it stands in.
-_PATHS = ("credentialpath", "configpath", "keyfile", "cert_path", "key_path", "url")
+_PATHS = (
+    *("url", "credentialpath", "configpath", "keyfile", "cert_path", "key_path"),
+    *("gdrive_user_credentials_file", "gdrive_service_account_json_file_path"),
+)
 _NAMED = re.compile(r"\s*remote\s*\"(.*)\"\s*")
 _DEFAULT_KINDS = ("reflink", "copy")
 _MAX_JOBS = 16
@@ -106,9 +109,8 @@ def _level(path: Path) -> Section:
     try:
         sections = _lower(ConfigObj(text.splitlines(True)).dict())
     except ConfigObjError as error:
-        place = (
-            f"{path}:{error.line_number}" if error.line_number else str(path)
-        )  # its text may quote a secret
+        # What the error says may quote a secret.
+        place = f"{path}:{error.line_number}" if error.line_number else str(path)
         raise Invalid(f"{place} is not DVC's configuration.", hint="Correct it, or remove it.") from None
     named = {match[1]: items for name, items in sections.items() if (match := _NAMED.fullmatch(name))}
     return _with_paths({**sections, "remote": named}, path.parent)

@@ -25,17 +25,9 @@ _FICLONE = 0x40049409  # ioctl_ficlone(2): share the blocks, where the file syst
 _STEP = 64 << 20
 _RANDOM = re.compile("[0-9a-f]{12}")
 _CHUNK = 4 << 20
-_CANNOT = frozenset(
-    {
-        errno.EXDEV,
-        errno.EINVAL,
-        errno.ENOSYS,
-        errno.EOPNOTSUPP,
-        errno.ENOTTY,
-        errno.EPERM,
-        errno.EACCES,
-        errno.EMLINK,
-    }
+_CANNOT = frozenset(  # "not in this way, or not between these two": another way may do
+    {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY}
+    | {errno.EPERM, errno.EACCES, errno.EMLINK}
 )
 
 
@@ -165,15 +157,18 @@ def _write(descriptor: int, data: bytes) -> None:
 
 
 def _link(source: str, target: str, read_only: bool) -> bool:
+    """Make target a hard link of source; False where that cannot be."""
     try:
         os.link(source, target)
-        if read_only:
-            os.chmod(target, READ_ONLY)
     except OSError as error:
-        with suppress(FileNotFoundError):
-            os.unlink(target)
         if error.errno not in _CANNOT:
             raise
+        return False
+    try:
+        if read_only:
+            os.chmod(target, READ_ONLY)
+    except OSError:  # another user's file
+        os.unlink(target)
         return False
     return True
 
@@ -194,7 +189,6 @@ def _copy(source: int, target: int) -> None:
     except OSError as error:
         if error.errno not in _CANNOT or os.fstat(target).st_size:
             raise
-    # Some file systems say that they copied nothing where they cannot copy, so what is left is read and
-    # written.
+    # Some file systems say that they copied nothing where they cannot copy: read and write what is left.
     while chunk := os.read(source, _CHUNK):
         _write(target, chunk)

@@ -132,7 +132,7 @@ def _ignore(size: int) -> None:
 
 
 def _read(source: SourceFile) -> bytes:
-    with _unchanging(source), open(source.location, "rb", buffering=0) as file:
+    with _unchanging(source), open(source.location, "rb") as file:
         data = file.read(SMALL + 1)
         if len(data) > SMALL:
             raise _changed(source)

@@ -182,7 +182,10 @@ class Remote:
                 f"The remote {where} is not there: no such bucket.", hint="Create it, or correct its url."
             )
         if oid and any(isinstance(cause, FileNotFoundError) for cause in causes):
-            return NotFound(f"There is no object {oid} in the remote {where}.")
+            return NotFound(
+                f"There is no object {oid} in the remote {where}.",
+                hint="Somebody removed it, or it was never pushed: register the version's files again.",
+            )
         return Unavailable(
             f"Could not {doing} the remote {where}: {type(error).__name__}.",
             hint="Check that it is up, and try again.",
@@ -266,12 +269,13 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _code(error: BaseException) -> object:
+def _code(error: BaseException) -> int | str:
     """The code that a server gave: botocore's in `response`, aiohttp's `status`, azure's `error_code`."""
     response = getattr(error, "response", None)
     if isinstance(response, Mapping):
-        return response.get("Error", {}).get("Code")
-    return getattr(error, "status", None) or getattr(error, "error_code", None)
+        return str(response.get("Error", {}).get("Code"))
+    code = getattr(error, "status", None) or getattr(error, "error_code", None)
+    return code if isinstance(code, int) else str(code)
 
 
 def _refuses(error: BaseException) -> bool:

@@ -41,7 +41,7 @@ class VerifiedCache:
     def read_list(self, oid: str, limit: int) -> bytes | None:
         """Return what is kept as the list oid, if anything is."""
         try:
-            with open(f"{self._root}/lists/{oid}", "rb", buffering=0) as file:
+            with open(f"{self._root}/lists/{oid}", "rb") as file:
                 return file.read(limit)
         except FileNotFoundError:
             return None
