@@ -23,8 +23,8 @@ from .core.snapshot import EMPTY, Change, Snapshot
 
 # A deployment asks one question and goes: what no reference needs is imported by the methods that need it.
 if TYPE_CHECKING:
-    from .backends.artifacts.store import ArtifactStore
     from . import upkeep
+    from .backends.artifacts.store import ArtifactStore
     from .core import compare
     from .core import operations as ops
     from .core.diagnosis import Diagnosis
