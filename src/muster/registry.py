@@ -8,33 +8,33 @@ crash at any step leaves garbage and never a broken registry, and the same reque
 from __future__ import annotations
 
 import os
-import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from . import resources, upkeep
-from .backends import formats
-from .backends.artifacts import ArtifactStore, Progress, silent
-from .backends.git import GitRepository, code_state
-from .backends.git import create as create_repository
-from .core import checks, compare, history, names, plans, registration, requests
-from .core import operations as ops
-from .core.diagnosis import Diagnosis
+from .backends.artifacts.progress import Progress, silent
+from .backends.git import GitRepository
+from .core import names
 from .core.errors import Conflict, Finding, Invalid, NotFound, Refused
-from .core.events import Event, events
-from .core.history import Entry, State
-from .core.message import message, reason_of
-from .core.models import Code, ModelVersion, RegisteredModel, Stored
-from .core.operations import Expect, Operation
-from .core.plans import Plan
-from .core.policy import Evidence, Pointer, Policy
-from .core.registration import Registration
 from .core.snapshot import EMPTY, Change, Snapshot
-from .core.template import lay_down
+
+# A deployment asks one question and goes: what no reference needs is imported by the methods that need it.
+if TYPE_CHECKING:
+    from . import upkeep
+    from .backends.artifacts.store import ArtifactStore
+    from .core import compare
+    from .core import operations as ops
+    from .core.diagnosis import Diagnosis
+    from .core.events import Event
+    from .core.history import Entry, State
+    from .core.models import Code, ModelVersion, RegisteredModel, Stored
+    from .core.operations import Expect, Operation
+    from .core.plans import Plan
+    from .core.policy import Evidence, Pointer, Policy
+    from .core.registration import Registration
 
 ATTEMPTS = 20  # how often a write is planned again after losing a race
 PROPOSALS = "proposals/"
@@ -115,6 +115,12 @@ class Registry:
         `remote` is where DVC keeps the artifacts: a path or a URL such as s3://bucket/models; the directory
         `<location>.artifacts` unless given. Conflict if there is a registry already.
         """
+        from . import resources
+        from .backends.git import create as create_repository
+        from .core import checks
+        from .core.plans import Plan
+        from .core.template import lay_down
+
         is_url = "://" in str(location)
         path = Path(location).resolve()
         if not is_url:
@@ -193,6 +199,10 @@ class Registry:
 
     def history(self, subject: str = "", limit: int | None = None) -> Iterator[Entry]:
         """Yield what happened, newest first: to the registry, or to a model, version, alias or stage named by subject."""
+        from .core import history
+        from .core.events import events
+        from .core.message import reason_of
+
         snapshot = self.snapshot()
         if snapshot.commit is None:
             return
@@ -205,21 +215,26 @@ class Registry:
             if found or not subject:
                 subject_line = entry.message.partition("\n")[0]
                 reason = reason_of(entry.message)
-                yield Entry(entry.commit, entry.at, entry.author, reason, subject_line, found)
+                yield history.Entry(entry.commit, entry.at, entry.author, reason, subject_line, found)
                 shown += 1
             if limit is not None and shown >= limit:
                 return
 
     def compare(self, a: str, b: str) -> compare.Comparison:
         """Return how version b differs from version a."""
+        from .core.compare import compare
+
         snapshot = self.snapshot()
-        return compare.compare(snapshot.get(a), snapshot.get(b))
+        return compare(snapshot.get(a), snapshot.get(b))
 
     def resolve(self, reference: str) -> Resolved:
         """Return what reference names, read at one commit."""
+        from .backends.artifacts.config import uri_of
+
         snapshot = self.snapshot()
         version = snapshot.get(reference)
-        uri = self._store(snapshot).uri(snapshot.artifact_oid(version.model, version.version))
+        oid = snapshot.artifact_oid(version.model, version.version)
+        uri = uri_of(self._dvc_config(snapshot), self._git.root(), oid)
         return Resolved(
             version.model,
             version.version,
@@ -233,6 +248,8 @@ class Registry:
 
     def policy(self, model: str | None = None) -> Policy:
         """Return the gates in force, tightened by a model's own where one is named."""
+        from .core.policy import Policy
+
         return Policy.of(self.snapshot(), model)
 
     def pull(self, reference: str, output: str | os.PathLike[str], progress: Progress | None = None) -> Path:
@@ -249,6 +266,8 @@ class Registry:
         A format that can run code when it is loaded (pickle and its kin) is Refused unless `trust` says that whoever
         wrote it is trusted.
         """
+        from .backends import formats
+
         snapshot = self.snapshot()
         model, number = snapshot.resolve(reference)
         manifest, oid = snapshot.manifest(model, number), snapshot.artifact_oid(model, number)
@@ -273,6 +292,8 @@ class Registry:
         With no base the whole registry is judged; head is the registry's own head unless given. With `artifacts` the
         remote that base names is asked, too, whether every object is there.
         """
+        from .core import checks
+
         tip = self._git.commit_of(head) if head else self._commit or self._git.head()
         if tip is None:
             raise NotFound(f"{self.location} has no commit yet", "run `muster init`")
@@ -312,7 +333,7 @@ class Registry:
             try:
                 return self._publish(plan, reason)
             except Conflict:
-                time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 6)))  # noqa: S311
+                time.sleep(_pause(attempt))
         raise Conflict(f"{self.location} was too busy: {ATTEMPTS} attempts lost the race", "try again")
 
     def propose(self, *wanted: Operation, reason: str = "") -> Proposal:
@@ -338,6 +359,8 @@ class Registry:
         return self._git.snapshot(self._git.authority())
 
     def _plan(self, now: Snapshot, wanted: tuple[Operation, ...]) -> Plan:
+        from .core import plans
+
         if names.REGISTRY not in now:
             raise NotFound(
                 f"{self.location} is not a registry: it has no {names.REGISTRY}", "run `muster init`"
@@ -350,6 +373,8 @@ class Registry:
         return Outcome(commit, plan.events, note or "")
 
     def _write(self, plan: Plan, reason: str) -> str:
+        from .core.message import message
+
         change = replace(plan.change, message=message(plan.change.message, reason))
         return self._git.commit(plan.before.commit, change, self.author, self._clock())
 
@@ -378,14 +403,18 @@ class Registry:
         What the files say about themselves is taken over. The same content again returns the version that exists,
         unless `allow_duplicate`. The files are stored first; the commit that names them is made last.
         """
+        from .core.registration import Registration
+
         wanted = self.registration(Registration(model, Path(path), **said), progress)
         return self.registered(wanted, reason)[0]
 
     def registered(self, wanted: ops.RegisterVersion, reason: str = "") -> tuple[ModelVersion, Outcome]:
         """Submit a registration, and return the version that has its content now."""
+        from .core.operations import find_version
+
         outcome = self.submit(wanted, reason=reason)
         after = self._git.snapshot(outcome.commit)
-        number = ops.find_version(after, wanted.model, wanted.stored)
+        number = find_version(after, wanted.model, wanted.stored)
         assert number is not None  # noqa: S101  (it was found, or has just been written)
         return after.version(wanted.model, number), outcome
 
@@ -396,6 +425,9 @@ class Registry:
 
         Whatever policy or a name in use would refuse is refused before the files are read.
         """
+        from .backends import formats
+        from .core import registration
+
         path, now = Path(said.path), self.upstream()
         described = formats.describe(path, said.format)
         found = (described, self.author, self.now, self._training_code(path), path.is_file())
@@ -415,6 +447,8 @@ class Registry:
 
     def _training_code(self, path: Path) -> Code | None:
         """The state of the repository that path, or else the working directory, is in; None if that is this registry."""
+        from .backends.git import code_state
+
         registry = self._git.work_tree()
         for place in (path.resolve(), Path.cwd()):
             if (registry is None or not place.is_relative_to(registry)) and (code := code_state(place)):
@@ -423,22 +457,30 @@ class Registry:
 
     def set_alias(self, alias: str, reference: str, *, expect: Expect = None, reason: str = "") -> Outcome:
         """Point alias at the version that reference names."""
+        from .core.operations import SetAlias
+
         model, version = self.upstream().resolve(reference)
-        return self.submit(ops.SetAlias(model, alias, version, expect), reason=reason)
+        return self.submit(SetAlias(model, alias, version, expect), reason=reason)
 
     def delete_alias(self, model: str, alias: str, *, expect: Expect = None, reason: str = "") -> Outcome:
         """Take alias away from model."""
-        return self.submit(ops.DeleteAlias(model, alias, expect), reason=reason)
+        from .core.operations import DeleteAlias
+
+        return self.submit(DeleteAlias(model, alias, expect), reason=reason)
 
     def promote(self, reference: str, stage: str, *, expect: Expect = None, reason: str = "") -> Outcome:
         """Move the version that reference names into stage."""
+        from .core.operations import SetStage
+
         model, version = self.upstream().resolve(reference)
-        return self.submit(ops.SetStage(model, version, stage, expect), reason=reason)
+        return self.submit(SetStage(model, version, stage, expect), reason=reason)
 
     def demote(self, reference: str, *, reason: str = "") -> Outcome:
         """Take the version that reference names out of its stage."""
+        from .core.operations import SetStage
+
         model, version = self.upstream().resolve(reference)
-        return self.submit(ops.SetStage(model, version, None), reason=reason)
+        return self.submit(SetStage(model, version, None), reason=reason)
 
     def rollback(self, pointer: str, to: int | None = None, *, reason: str) -> Outcome:
         """Move a stage or an alias back to the version that held it before, or to an earlier holder."""
@@ -446,6 +488,8 @@ class Registry:
 
     def rollback_operation(self, pointer: str, to: int | None = None) -> ops.SetStage | ops.SetAlias:
         """Return the operation that takes pointer (`bikes/production`, `bikes@champion`) back."""
+        from .core import requests
+
         now = self.upstream()
         target = requests.pointer(now, pointer)
         return requests.rollback(now, target, self._states(now, target), to)
@@ -461,19 +505,27 @@ class Registry:
 
         `said` is what `requests.annotation` takes: description, tags, remove_tags, evaluations, owners.
         """
+        from .core import requests
+
         return self.submit(requests.annotation(self.upstream(), reference, **said), reason=reason)
 
     def yank(self, reference: str, *, reason: str = "", undo: bool = False) -> Outcome:
         """Mark a version as not to be used, or as usable again."""
+        from .core.operations import Yank
+
         model, version = self.upstream().resolve(reference)
-        return self.submit(ops.Yank(model, version, self.author, self.now, reason, undo), reason=reason)
+        return self.submit(Yank(model, version, self.author, self.now, reason, undo), reason=reason)
 
     def rename(self, model: str, new_name: str, *, reason: str = "") -> Outcome:
         """Give a model another name."""
-        return self.submit(ops.RenameModel(model, new_name), reason=reason)
+        from .core.operations import RenameModel
+
+        return self.submit(RenameModel(model, new_name), reason=reason)
 
     def delete(self, reference: str, *, reason: str) -> Outcome:
         """Delete a version, or a model with all its versions if reference names one. Tombstones stay."""
+        from .core import requests
+
         wanted = requests.deletion(self.upstream(), reference, self.author, self.now, reason)
         return self.submit(wanted, reason=reason)
 
@@ -484,20 +536,30 @@ class Registry:
         return self._store(self.upstream())
 
     def _store(self, snapshot: Snapshot) -> ArtifactStore:
+        from .backends.artifacts.store import ArtifactStore
+
+        top, config = self._git.work_tree(), self._dvc_config(snapshot)
+        return ArtifactStore(config, self._git.root(), self._cache, top / ".dvc" / "cache" if top else None)
+
+    def _dvc_config(self, snapshot: Snapshot) -> bytes:
         config = snapshot.files.get(names.DVC_CONFIG)
         if config is None:
             raise NotFound(f"{self.location} has no {names.DVC_CONFIG}", "run `muster init`, or `dvc init`")
-        top = self._git.work_tree()
-        return ArtifactStore(config, self._git.root(), self._cache, top / ".dvc" / "cache" if top else None)
+        return config
 
     def _states(self, snapshot: Snapshot, pointer: Pointer) -> Iterator[State]:
         """The states in which pointer changed, newest first; those under a model's former names after its own."""
+        from .core.history import State
+
         if snapshot.commit is None:
             return
         for entry in self._git.log(snapshot.commit, [pointer.path]):
             yield State(datetime.fromisoformat(entry.at[:-1] + "+00:00"), self._git.snapshot(entry.commit))
 
     def _evidence(self, before: Snapshot) -> Evidence:
+        from .core import history
+        from .core.policy import Evidence
+
         return Evidence(
             self._clock(),
             lambda pointer, version: history.held(self._states(before, pointer), pointer, version),
@@ -506,10 +568,14 @@ class Registry:
 
     def diagnose(self) -> Iterator[Diagnosis]:
         """Yield what `muster doctor` says: each thing a registry needs, and how to mend what is wrong."""
+        from . import upkeep
+
         return upkeep.diagnose(self, self._git)
 
     def format(self, paths: Iterable[str] = (), only_look: bool = False) -> upkeep.Formatted:
         """Write files of the working tree in their canonical form; all of the registry's unless paths are given."""
+        from . import upkeep
+
         top = self._git.work_tree()
         if top is None:
             raise Refused(f"{self.location} has no working tree to write in", "run it in a clone")
@@ -532,6 +598,13 @@ def load(reference: str, registry: Registry | str | os.PathLike[str] = ".", *, t
         return registry.load(reference, trust=trust)
     with Registry(registry) as opened:
         return opened.load(reference, trust=trust)
+
+
+def _pause(attempt: int) -> float:
+    """Seconds to wait after losing a race: the more races were lost, the longer, and never in step with others."""
+    import random
+
+    return random.uniform(0, 0.02 * 2 ** min(attempt, 6))  # noqa: S311
 
 
 def _required(reason: str, what: str) -> str:

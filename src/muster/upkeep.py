@@ -29,7 +29,7 @@ def diagnose(registry: Registry, git: GitRepository) -> Iterator[Diagnosis]:
     """Yield each thing a registry needs, and how to mend what is wrong."""
     yield _look("repository", lambda: _repository(git), "say where it is: muster -R PATH")
     yield _look("identity", git.author)
-    yield _look("files", lambda: _recovered(git))
+    yield _look("leftovers", lambda: _leftovers(git))
     try:
         snapshot = registry.upstream()
     except MusterError as error:
@@ -51,11 +51,6 @@ def _look(what: str, ask: Callable[[], str], fix: str = "") -> Diagnosis:
 def _repository(git: GitRepository) -> str:
     head = git.head()
     return f"{git.location} at {head[:12]}" if head else f"{git.location}, without a commit yet"
-
-
-def _recovered(git: GitRepository) -> str:
-    git.recover()
-    return "no interrupted write has left files ahead of their branch"
 
 
 def _registry(snapshot: Snapshot) -> str:
@@ -84,6 +79,11 @@ def _rules(registry: Registry) -> str:
     if findings := registry.check():
         raise Invalid(f"{len(findings)} findings, the first: {findings[0]}")
     return "every rule holds"
+
+
+def _leftovers(git: GitRepository) -> str:
+    git.recover()
+    return "no write is half done"
 
 
 def format_files(top: Path, registered: Snapshot, paths: tuple[str, ...], only_look: bool) -> Formatted:

@@ -12,7 +12,6 @@ import hashlib
 import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Literal
 
@@ -134,6 +133,8 @@ def in_parallel(jobs: int, do: Callable[[ArtifactFile], None], wanted: Sequence[
         for file in wanted:
             do(file)
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(jobs) as pool:
         try:
             for _ in pool.map(do, wanted):

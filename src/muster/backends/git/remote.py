@@ -6,7 +6,6 @@ the new commit (done), somewhere else (conflict) or where it was (refused).
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +49,8 @@ class Remote:
 
     def unborn_branch(self) -> str:
         """Return the branch that HEAD of an empty remote names: only `clone` is told by the protocol."""
+        import tempfile
+
         with tempfile.TemporaryDirectory(prefix="muster-") as scratch:
             target = Path(scratch) / "empty.git"
             done = self.git.ask("clone", "--quiet", "--bare", "--", self.name, str(target))

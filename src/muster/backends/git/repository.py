@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import re
-import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -102,7 +100,8 @@ class GitRepository:
     def commit_of(self, revision: str) -> str:
         """Return the commit that a commit id, branch, git tag or date names; NotFound if there is none.
 
-        A date names the last commit of the branch's first-parent line by then: a day by its end, in UTC.
+        A date names the last commit of the branch's first-parent line by then: a day by its end, in UTC. In a clone
+        a branch that only the upstream has, such as somebody's proposal, is fetched.
         """
         if not revision or revision.startswith(("-", ":")) or not revision.isprintable():
             raise Invalid(
@@ -118,6 +117,8 @@ class GitRepository:
         moment = history.parse_moment(revision)
         if commit is None and moment and tip:
             commit = history.commit_at(self._git, tip, moment)
+        if commit is None and self._remote is None:
+            commit = self._commit_upstream(revision)
         if commit is None:
             raise NotFound(
                 f"{self.location} has no commit {revision!r}", hint="see `git log`, or `git tag --list`"
@@ -273,6 +274,15 @@ class GitRepository:
         found = self._pipe.read(f"{revision}^{{commit}}")
         return found.oid if found else None
 
+    def _commit_upstream(self, branch: str) -> str | None:
+        """Return the tip of a branch of the upstream, fetched; None if there is no such upstream or branch."""
+        upstream = self._upstream(self._own_branch())
+        if upstream is None or not _BRANCH.fullmatch(branch):
+            return None
+        remote, source = self._upstream_remote(upstream), f"{_HEADS}{branch}"
+        tip = remote.refs(source).get(source)
+        return self._bring(remote, source, f"{_UPSTREAM}{branch}", tip) if tip else None
+
     # Following a remote
 
     def _follow(self, remote: Remote, *named: str) -> str | None:
@@ -339,6 +349,8 @@ def _mirror_of(url: str, cache: Path | None) -> Path:
     """Where the mirror of a URL is: the same for everybody's credentials."""
     home = cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "muster" / "git"
     bare = re.sub(r"(?<=//)[^/]*@", "", parse_url(url).url)
+    import hashlib
+
     return home / hashlib.sha256(bare.encode()).hexdigest()[:16]
 
 
@@ -356,4 +368,6 @@ def _make_mirror(mirror: Path, tip: str | None) -> None:
     try:
         draft.rename(mirror)
     except OSError:  # somebody else was first
+        import shutil
+
         shutil.rmtree(draft)
