@@ -174,7 +174,7 @@ def environment(tools: Path) -> dict[str, str]:
     tools.mkdir()
     run = {
         "python": "",
-        "muster": "-c 'from muster.frontends.cli import main; main()'",
+        "muster": "-m muster",
         "dvc": "-m dvc",
     }
     for name, how in run.items():
