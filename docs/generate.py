@@ -227,15 +227,11 @@ def _meaning(spec: Mapping[str, Any]) -> str:
 
 def dvc_keys() -> str:
     """Return the table of what the committed DVC configuration may hold."""
-    rows = [
-        (
-            f"`{section}`",
-            f"`{key}`",
-            ", ".join(sorted(scheme or "a directory" for scheme in schemes)) if section == "remote" else "",
-        )
-        for section, keys in dvcconfig.KEYS.items()
-        for key, (schemes, _) in keys.items()
-    ]
+    rows = []
+    for section, keys in dvcconfig.KEYS.items():
+        for key, (schemes, _) in keys.items():
+            kinds = ", ".join(sorted(scheme or "a directory" for scheme in schemes))
+            rows.append((f"`{section}`", f"`{key}`", kinds if section == "remote" else ""))
     return _table(("Section", "Key", "For"), rows)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import itertools
 import os
 import re
 from collections.abc import Iterator
@@ -80,7 +81,7 @@ def _gates() -> list[tuple[bytes, pages.Block]]:
     every = list(pages.blocks(TOP / "docs" / "policy.md"))
     return [
         ("".join(f"{line}\n" for line in policy.lines[1:]).encode(), shown)
-        for policy, shown in zip(every, every[1:], strict=False)
+        for policy, shown in itertools.pairwise(every)
         if policy.kind == "yaml" and shown.kind == "text"
     ]
 
@@ -224,17 +225,14 @@ def test_every_public_name_is_in_the_reference() -> None:
 
 def test_every_extra_that_a_format_asks_for_and_every_dependency_is_explained() -> None:
     project = _text("pyproject.toml")
-    decision = _text("docs/decisions/0005-dependencies.md")
-    extras = re.findall(
-        r"^(\w+) = \[",
-        project.partition("[project.optional-dependencies]")[2].partition("[project.scripts]")[0],
-        re.MULTILINE,
-    )
-    assert {row.extra for row in generate.FORMATS if row.extra} <= set(extras)
-    needed = project.partition("dependencies = [")[2].partition("[project.scripts]")[0]
-    packages = set(re.findall(r'"([A-Za-z0-9-]+)', needed)) - {"muster-registry"}
-    for name in (*extras, *packages):
-        assert re.search(rf"\b{re.escape(name)}\b", decision), name
+    optional = re.findall(r"(?ms)^\[project.optional-dependencies\]$(.*?)^\[", project)[0]
+    required = re.findall(r"(?ms)^dependencies = \[$(.*?)^\]", project)[0]
+    extras = set(re.findall(r"^(\w+) = \[", optional, flags=re.MULTILINE))
+    packages = set(re.findall(r'"([A-Za-z0-9-]+)', required + optional)) - {"muster-registry"}
+    assert {row.extra for row in generate.FORMATS if row.extra} <= extras
+    assert {"dvc", "click", "pytest"} <= packages
+    for name in extras | packages:
+        assert re.search(rf"\b{re.escape(name)}\b", _text("docs/decisions/0005-dependencies.md")), name
 
 
 def test_the_readme_says_how_to_run_it_and_how_to_test_it_as_ci_does() -> None:
