@@ -1,4 +1,4 @@
-"""The three formats of DVC that muster reads and writes: the configuration, the `.dvc` file and the file list."""
+"""The formats of DVC that muster reads and writes: the configuration, the `.dvc` file, the file list."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from muster.core.errors import Invalid
 MD5 = "0123456789abcdef0123456789abcdef"
 
 
-# --- the committed configuration ---------------------------------------------------------------------------------
+# --- the committed configuration ---
 
 ORDINARY = b"""\
 [core]
@@ -64,8 +64,6 @@ def remote(url: str, *lines: str) -> bytes:
         "azure://c/d",
         "oss://b/p",
         "hdfs://u@n:9000/x",
-    ]
-    + [
         "ssh://ada@host.example.com:2222/srv/x",
         "ssh://[::1]/x",
         "http://h/x",
@@ -171,16 +169,12 @@ _line = st.one_of(
             "[ core ]",
             "['remote \"t\"'] # c",
             "remote = s",
-        ]
-        + [
             "url = ../x",
             "url = 's3://b'",
             'url = "a, b"',
             "type = reflink, copy",
             "type = copy # c",
             "jobs = 4#c",
-        ]
-        + [
             "\tjobs\t=\t4",
             "autostage=TRUE",
             "url = a b  ",
@@ -221,7 +215,7 @@ def test_no_bytes_crash_the_judge_of_configurations(data: bytes) -> None:
     list(dvcconfig.problems_with_config("c", data))
 
 
-# --- the .dvc file -----------------------------------------------------------------------------------------------
+# --- the .dvc file ---
 
 
 @pytest.mark.parametrize(
@@ -312,7 +306,7 @@ def test_a_dvc_file_that_says_anything_else_is_refused(document: object) -> None
     assert {(f.path, f.rule) for f in findings} == {("models/m/versions/3.dvc", "dvc_file_is_plain")}
 
 
-# --- the list of files -------------------------------------------------------------------------------------------
+# --- the list of files ---
 
 
 def listed(*paths: str) -> bytes:
@@ -341,10 +335,11 @@ def test_names_that_are_accepted_are_separate_places_below_the_root(paths: list[
 
 HOSTILE = [
     "/etc/passwd", "//x", "..", "../x", "a/../../x", "a/..", ".", "./a", "a/.", "a//b", "a/", "", "/",
-    "a\\b", "..\\x", "C:", "C:x", "C:/x", "a:stream", "a\0b", "a\nb", "a\x1bb", "a\x7fb", "a\x85b", "a\u2028b",
-    "a\u202eb", "a\u200bb", ".git", ".GIT/config", "x/.Git/hooks/post-checkout", ".git.", ".git ", "git~1", "GIT~1/x",
-    ".dvc/config", ".DVC", "dvc.yaml", "x/dvc.lock", ".dvcignore", "x.dvc", "x/Y.DVC", "con", "CON.txt", "a/nul", "aux",
-    "com1", "LPT9.bin", "COM¹", "conout$", "con .txt", "a.", "a ", "a./b", "x" * 256, "é" * 128, "/".join(["abc"] * 300),
+    "a\\b", "..\\x", "C:", "C:x", "C:/x", "a:stream", "a\0b", "a\nb", "a\x1bb", "a\x7fb", "a\x85b",
+    "a\u2028b", "a\u202eb", "a\u200bb", ".git", ".GIT/config", "x/.Git/hooks/post-checkout", ".git.", ".git ",
+    "git~1", "GIT~1/x", ".dvc/config", ".DVC", "dvc.yaml", "x/dvc.lock", ".dvcignore", "x.dvc", "x/Y.DVC",
+    "con", "CON.txt", "a/nul", "aux", "com1", "LPT9.bin", "COM¹", "conout$", "con .txt", "a.", "a ", "a./b",
+    "x" * 256, "é" * 128, "/".join(["abc"] * 300),
 ]  # fmt: skip
 
 
@@ -360,13 +355,14 @@ def test_a_name_that_could_do_harm_somewhere_is_refused(path: str) -> None:
     [
         ("a", "A"),
         ("a/x", "A/y"),
-        ("é", "e\u0301"),
+        ("é", "é"),
         ("straße", "STRASSE"),
         ("a", "a/b"),
         ("a/b", "a"),
         ("a", "a"),
-    ]
-    + [("x/y/z", "x/y"), ("ﬁ", "FI")],
+        ("x/y/z", "x/y"),
+        ("ﬁ", "FI"),
+    ],
 )
 def test_names_that_would_meet_in_one_place_are_refused(paths: tuple[str, str]) -> None:
     assert [p for p, _ in filelist.problems_with_paths(paths)] == [paths[1]]
@@ -381,8 +377,10 @@ def test_names_that_would_meet_in_one_place_are_refused(paths: tuple[str, str]) 
         listed("a")[:-1], listed("a") + b"\n", b" " + listed("a"), listed("a", "b").replace(b", {", b",{"),
         listed("b", "a"), listed("a")[:-1] + b", ]", listed("a").replace(b"[{", b"[, {"),
         listed("a").replace(b'"relpath"', b'"path"'), listed("a").replace(b'"}', b'", "isexec": true}'),
-        listed("a").replace(MD5.encode(), MD5.upper().encode()), listed("a").replace(MD5.encode(), MD5.encode() + b".dir"),
-        listed("a").replace(b'"a"', b'"\\u0061"'), listed("a").replace(b'"a"', b'"\\q"'), listed("a").replace(b'"a"', b'"\xc3\xa9"'),
+        listed("a").replace(MD5.encode(), MD5.upper().encode()),
+        listed("a").replace(MD5.encode(), MD5.encode() + b".dir"),
+        listed("a").replace(b'"a"', b'"\\u0061"'), listed("a").replace(b'"a"', b'"\\q"'),
+        listed("a").replace(b'"a"', b'"\xc3\xa9"'),
         listed("a").replace(b'"a"', b'"\\ud800"'), listed("a").replace(b'"a"', b"NaN"),
     ],
 )  # fmt: skip

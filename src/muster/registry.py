@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .backends.artifacts import ArtifactStore, Progress, silent
+from .backends.artifacts.progress import Progress, silent
 from .backends.git import GitRepository
 from .core import names
 from .core.errors import Conflict, Finding, Invalid, NotFound, Refused
@@ -24,6 +24,7 @@ from .core.snapshot import EMPTY, Change, Snapshot
 # A deployment asks one question and goes: what no reference needs is imported by the methods that need it.
 if TYPE_CHECKING:
     from . import upkeep
+    from .backends.artifacts.store import ArtifactStore
     from .core import compare
     from .core import operations as ops
     from .core.diagnosis import Diagnosis
@@ -228,9 +229,12 @@ class Registry:
 
     def resolve(self, reference: str) -> Resolved:
         """Return what reference names, read at one commit."""
+        from .backends.artifacts.config import uri_of
+
         snapshot = self.snapshot()
         version = snapshot.get(reference)
-        uri = self._store(snapshot).uri(snapshot.artifact_oid(version.model, version.version))
+        oid = snapshot.artifact_oid(version.model, version.version)
+        uri = uri_of(self._dvc_config(snapshot), self._git.root(), oid)
         return Resolved(
             version.model,
             version.version,
@@ -532,11 +536,16 @@ class Registry:
         return self._store(self.upstream())
 
     def _store(self, snapshot: Snapshot) -> ArtifactStore:
+        from .backends.artifacts.store import ArtifactStore
+
+        top, config = self._git.work_tree(), self._dvc_config(snapshot)
+        return ArtifactStore(config, self._git.root(), self._cache, top / ".dvc" / "cache" if top else None)
+
+    def _dvc_config(self, snapshot: Snapshot) -> bytes:
         config = snapshot.files.get(names.DVC_CONFIG)
         if config is None:
             raise NotFound(f"{self.location} has no {names.DVC_CONFIG}", "run `muster init`, or `dvc init`")
-        top = self._git.work_tree()
-        return ArtifactStore(config, self._git.root(), self._cache, top / ".dvc" / "cache" if top else None)
+        return config
 
     def _states(self, snapshot: Snapshot, pointer: Pointer) -> Iterator[State]:
         """The states in which pointer changed, newest first; those under a model's former names after its own."""

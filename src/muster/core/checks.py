@@ -284,10 +284,22 @@ def parents_exist(case: Case) -> Iterator[Finding]:
     """The versions a version was made from are, or were, in this registry."""
     if case.is_a("version"):
         for n, parent in enumerate(case.manifest.lineage.parents):
-            paths = [names.path(kind, parent.model, parent.version) for kind in ("version", "tombstone")]
+            model = _now_called(case.after, parent.model)
+            paths = [names.path(kind, model, parent.version) for kind in ("version", "tombstone")]
             if not any(path in case.after for path in paths):
                 message = f"{parent.model}/{parent.version} is not in this registry"
                 yield case.finding(parents_exist, message, "lineage", "parents", n)
+
+
+def _now_called(snapshot: Snapshot, model: str) -> str:
+    """What model is called now, whatever it was renamed to since."""
+    passed = set[str]()
+    while model not in passed and (card := names.path("model", model)) in snapshot:
+        passed.add(model)
+        document = snapshot.document(card)
+        to = document.get("renamed_to") if isinstance(document, dict) else None
+        model = to if isinstance(to, str) else model
+    return model
 
 
 def dvc_file_is_plain(case: Case) -> Iterator[Finding]:

@@ -19,7 +19,6 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from urllib.parse import urlsplit
 
 from .errors import Finding, Invalid
 from .names import DVC_CONFIG
@@ -200,6 +199,8 @@ def _problem_with_authority(url: str, users: bool) -> str | None:
         return "must name a host or a bucket, and carry no password"
     if match["user"] and not users:
         return "cannot carry a user's name"
+    from urllib.parse import urlsplit
+
     try:
         port = urlsplit(url).port
     except ValueError:

@@ -135,6 +135,8 @@ def _version(before: Snapshot, after: Snapshot, place: names.Place) -> Iterator[
         text = f"{place.model}: registered {number}" + (f" ({label})" if label else "")
         yield Event("version_registered", text, place.model, place.name, (number,))
     elif path in after:
+        if before.files[path] == after.files[path]:
+            return  # it moved with its model to another name
         yield Event(
             "version_changed", f"{place.model}: manifest of {number} changed", place.model, place.name
         )

@@ -24,7 +24,6 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import quote, unquote
 
 REGISTRY = "registry.yaml"
 DVC_CONFIG = ".dvc/config"
@@ -40,6 +39,7 @@ Kind = Literal[
 POINTERS: tuple[Kind, ...] = ("alias", "stage", "label")
 
 _SEGMENT = r"(?:[A-Za-z0-9_.-]|%[0-9A-F]{2})+"
+_PLAIN = re.compile(r"[A-Za-z0-9_.-]*")  # what stands for itself
 _NUMBER = r"[1-9][0-9]{0,8}"
 _LAYOUT = re.compile(
     rf"{MODELS}/(?P<model>{_SEGMENT})/(?:"
@@ -91,11 +91,19 @@ class Place:
 
 def encode(name: str) -> str:
     """Return the path segment that stands for name."""
+    if _PLAIN.fullmatch(name):
+        return name
+    from urllib.parse import quote
+
     return quote(name, safe="").replace("~", "%7E")
 
 
 def decode(segment: str) -> str:
     """Return the name that segment stands for; ValueError if it is not how `encode` writes a name."""
+    if _PLAIN.fullmatch(segment):
+        return segment
+    from urllib.parse import unquote
+
     name = unquote(segment, errors="strict")
     if encode(name) != segment:
         raise ValueError(f"{segment!r} is not the canonical encoding of a name")

@@ -1,7 +1,8 @@
 """Taking files in: each is read once, and its digests are of the very bytes that are stored.
 
-A small file is read into memory, and written from there. A large one that is not stored yet is copied by the
-kernel, and the copy compared with the digests before it gets its name or is sent on: nobody else writes to it.
+A small file is read into memory, and written from there. A large one that is not stored yet is copied by
+the kernel, and the copy compared with the digests before it gets its name or is sent on: nobody else writes
+to it.
 """
 
 # ruff: noqa: PTH108, PTH116, PTH123
@@ -132,7 +133,7 @@ def _ignore(size: int) -> None:
 
 
 def _read(source: SourceFile) -> bytes:
-    with _unchanging(source), open(source.location, "rb", buffering=0) as file:
+    with _unchanging(source), open(source.location, "rb") as file:
         data = file.read(SMALL + 1)
         if len(data) > SMALL:
             raise _changed(source)

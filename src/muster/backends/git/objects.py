@@ -7,7 +7,6 @@ ends the pipe, so that the next answer is never the rest of the last one.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import subprocess
@@ -121,6 +120,8 @@ def hash_object(kind: str, content: bytes, like: str) -> str:
     """Return the id that git gives to content in a repository whose ids are as long as `like`."""
     algorithm = "sha1" if len(like) == 40 else "sha256"
     header = b"%s %d\0" % (kind.encode(), len(content))
+    import hashlib
+
     return hashlib.new(algorithm, header + content, usedforsecurity=False).hexdigest()
 
 

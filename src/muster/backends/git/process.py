@@ -57,13 +57,15 @@ class Git:
 
     def ask(self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Done:
         """Run git to its end, whatever its exit code."""
-        require_git()
-        return subprocess.run(
-            [*self._start, *arguments],
-            input=stdin,
-            capture_output=True,
-            env={**self._clean_environment(), **(env or {})},
-        )
+        environment = {**self._clean_environment(), **(env or {})}
+        command = [*self._start, *arguments]
+        try:
+            done = subprocess.run(command, input=stdin, capture_output=True, env=environment)
+        except FileNotFoundError as error:
+            raise _no_git() from error
+        if done.returncode:
+            require_git()  # where it works, nobody need ask how old it is
+        return done
 
     def run(self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
         """Return what git printed; Unavailable, with git's words, if it failed."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import re
 import threading
@@ -350,6 +349,8 @@ def _mirror_of(url: str, cache: Path | None) -> Path:
     """Where the mirror of a URL is: the same for everybody's credentials."""
     home = cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "muster" / "git"
     bare = re.sub(r"(?<=//)[^/]*@", "", parse_url(url).url)
+    import hashlib
+
     return home / hashlib.sha256(bare.encode()).hexdigest()[:16]
 
 

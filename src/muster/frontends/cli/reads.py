@@ -31,7 +31,7 @@ def list_command(ctx: click.Context, /, model: str | None, at: str | None, as_js
 @click.option(
     "--order-by", multiple=True, metavar="KEY [ASC|DESC]", help="Such as 'metrics.rmse'; repeat for more."
 )
-@click.option("--max-results", type=click.IntRange(1), help="At most so many.")
+@click.option("--max-results", metavar="N", type=click.IntRange(1), help="At most so many.")
 @at_option
 @json_option
 @click.pass_context
@@ -93,7 +93,7 @@ def compare_command(ctx: click.Context, /, a: str, b: str, at: str | None, as_js
 
 @command("history")
 @click.argument("subject", default="")
-@click.option("--limit", "-n", type=click.IntRange(1), help="At most so many entries.")
+@click.option("--limit", "-n", metavar="N", type=click.IntRange(1), help="At most so many entries.")
 @at_option
 @json_option
 @click.pass_context
