@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from muster.frontends.cli import COMMANDS, group, run
@@ -45,14 +46,15 @@ MODEL_KEYS = {
 RESOLVED_KEYS = {"model", "version", "label", "stage", "aliases", "commit", "digest", "uri"}
 COMPARED_KEYS = {
     "a", "b", "same_content", "metrics", "params", "tags", "requirements", "lineage", "signature", "signature_reasons",
+    "signature_differences",
     "formats", "files", "size_delta",
 }  # fmt: skip
 
 # command, what its words contain, the keys of its JSON (of the first element, for a list)
 READS: tuple[tuple[list[str], str, set[str]], ...] = (
-    (["list"], "bikes  3       archived: 1, production: 2, staging: 3  @champion: 3", MODEL_KEYS),
+    (["list"], "bikes  3       production: 2, staging: 3  @champion: 3", MODEL_KEYS),
     (["list", "bikes"], "bikes/2  production             58.5", VERSION_KEYS),
-    (["show", "bikes"], "stages:       archived: 1, production: 2, staging: 3", MODEL_KEYS),
+    (["show", "bikes"], "stages:       production: 2, staging: 3", MODEL_KEYS),
     (["show", "bikes/3"], "aliases:      @champion", VERSION_KEYS),
     (["search", "metrics.rmse < 60", "--order-by", "metrics.rmse"], "bikes/3", VERSION_KEYS),
     (["search", "--models", "name = 'bikes'"], "bikes", MODEL_KEYS),
@@ -110,11 +112,11 @@ def test_verify_and_check_find_nothing_wrong_and_say_so_on_stderr(muster: Muster
 def test_fmt_changes_what_is_not_canonical_and_leaves_the_rest(muster: Muster) -> None:
     card = Path("models/bikes/model.yaml")
     canonical = card.read_bytes()
-    card.write_bytes(canonical + b"owners: [ 'ann' ]\n")
+    card.write_bytes(canonical + b"tags: {b: x, a: y}\n")
     assert muster("fmt", "--check") == (5, f"{card}\n", "")
     assert muster("fmt", "--json").json == {"changed": [str(card)], "kept": {}}
     assert muster("fmt") == (0, "", "")
-    assert b"owners:\n" in card.read_bytes()
+    assert card.read_bytes() == canonical + b"tags:\n  b: x\n  a: y\n"
 
 
 def test_init_lays_down_a_registry_and_says_what_to_do_next(
@@ -139,12 +141,12 @@ WRITES: tuple[tuple[list[str], str], ...] = (
     (["rollback", "bikes@champion", "--reason", "it drifts"], "bikes: @champion 3 -> 2"),
     (["alias", "set", "bikes/1", "baseline"], "bikes: @baseline none -> 1"),
     (["alias", "rm", "bikes@champion"], "bikes: @champion 3 -> none"),
-    (["tag", "bikes/3", "risk=low"], "bikes/3: tag risk=low"),
-    (["annotate", "bikes/3", "--evaluation", "bias", "--passed"], "bikes/3: evaluation bias passed"),
-    (["annotate", "bikes", "--description", "Bikes hired a day"], "bikes: "),
-    (["yank", "bikes/1", "--reason", "trained on the test set"], "bikes/1: yanked"),
-    (["rename", "bikes", "cycles"], "cycles: "),
-    (["delete", "bikes/1", "--yes", "--reason", "unlawful data"], "bikes: "),
+    (["tag", "bikes/3", "risk=low"], "bikes: 3 risk=low"),
+    (["annotate", "bikes/3", "--evaluation", "bias", "--passed"], "bikes: 3 bias passed"),
+    (["annotate", "bikes", "--description", "Bikes hired a day"], "bikes: description changed"),
+    (["yank", "bikes/1", "--reason", "trained on the test set"], "bikes: 1 yanked: trained on the test set"),
+    (["rename", "bikes", "cycles"], "bikes: renamed to cycles"),
+    (["delete", "bikes/1", "--yes", "--reason", "unlawful data"], "bikes: 1 deleted: unlawful data"),
 )
 _ids = [" ".join(command[:2]) for command, _ in WRITES]
 
@@ -267,19 +269,14 @@ def test_doing_what_is_done_already_says_so_and_makes_no_commit(muster: Muster, 
     assert tip(server) == before
 
 
-@pytest.mark.parametrize(
-    ("moment", "versions"),
-    [("2025-01-03", "1"), ("2025-01-03T13:00:00Z", "1"), ("before-going-live", "1, 2, 3")],
-)
-def test_every_read_can_be_asked_of_the_past(
-    muster: Muster, server: Path, moment: str, versions: str
-) -> None:
-    commit = muster("list", "--at", moment, "--json")
-    assert f"versions:     {versions}" in muster("show", "bikes", "--at", moment).out
-    assert commit.code == 0
-    old = git(server, "rev-list", "--max-parents=0", "main")
-    assert muster("list", "--at", old[:12], "--json").json == []
-    assert muster("promote", "bikes/1", "staging", "--at", moment).code == 2
+def test_every_read_can_be_asked_of_a_commit_a_git_tag_or_a_date(muster: Muster, server: Path) -> None:
+    first, second, *_ = git(server, "log", "--reverse", "--format=%H %cs").splitlines()
+    (empty, _), (one, day) = first.split(), second.split()
+    for moment in (one, one[:12], day, f"{day}T23:59:00Z"):
+        assert "versions:     1\n" in muster("show", "bikes", "--at", moment).out
+    assert "versions:     1, 2, 3\n" in muster("show", "bikes", "--at", "before-going-live").out
+    assert muster("list", "--at", empty, "--json").json == []
+    assert muster("list", "--at", "2024-12-31").code == 3
 
 
 def test_an_expectation_that_holds_lets_it_pass_and_another_is_a_conflict(muster: Muster) -> None:
@@ -461,13 +458,5 @@ def test_every_command_explains_itself_and_every_option(capsys: pytest.CaptureFi
         assert capsys.readouterr().out.startswith(f"Usage: muster {name}")
         command: Any = group.get_command(context, name)
         for one in getattr(command, "commands", {name: command}).values():
-            missing = [p.name for p in one.get_params(context) if hasattr(p, "help") and not p.help]
+            missing = [p.name for p in one.get_params(context) if isinstance(p, click.Option) and not p.help]
             assert missing == [], f"{name}: {missing}"
-
-
-def test_a_no_deletes_nothing(
-    muster: Muster, server: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    before = tip(server)
-    assert muster("delete", "bikes/1", "--reason", "old").code == 2
-    assert tip(server) == before
