@@ -23,14 +23,12 @@ from .core.snapshot import EMPTY, Change, Snapshot
 
 # A deployment asks one question and goes: what no reference needs is imported by the methods that need it.
 if TYPE_CHECKING:
-    from . import upkeep
     from .backends.artifacts.store import ArtifactStore
     from .core import compare
     from .core import operations as ops
-    from .core.diagnosis import Diagnosis
     from .core.events import Event
     from .core.history import Entry, State
-    from .core.models import Code, ModelVersion, RegisteredModel, Stored
+    from .core.models import ModelVersion, RegisteredModel
     from .core.operations import Expect, Operation
     from .core.plans import Plan
     from .core.policy import Evidence, Pointer, Policy
@@ -423,37 +421,21 @@ class Registry:
     ) -> ops.RegisterVersion:
         """Return the operation that registers a version, its files stored (or, in a dry run, only hashed).
 
-        Whatever policy or a name in use would refuse is refused before the files are read.
+        Whatever policy or a name in use would refuse is refused before the files are stored.
         """
-        from .backends import formats
-        from .core import registration
+        from .registering import prepare
 
-        path, now = Path(said.path), self.upstream()
-        described = formats.describe(path, said.format)
-        found = (described, self.author, self.now, self._training_code(path), path.is_file())
-
-        def wanted(stored: Stored) -> ops.RegisterVersion:
-            described, by, at, code, is_file = found
-            return registration.request(said, described, stored, by, at, code, is_file)
-
-        if not dry_run:
-            early = self._plan(now, (wanted(registration.placeholder(said)),))
-            replace(
-                early, findings=tuple(f for f in early.findings if f.rule == "gates_pass")
-            ).require_sound()
-        store, beside = self._store(now), {name: Path(card) for name, card in said.beside.items()}
-        take = store.digest if dry_run else store.take
-        return wanted(take(path, progress or silent, beside))
-
-    def _training_code(self, path: Path) -> Code | None:
-        """The state of the repository that path, or else the working directory, is in; None if that is this registry."""
-        from .backends.git import code_state
-
-        registry = self._git.work_tree()
-        for place in (path.resolve(), Path.cwd()):
-            if (registry is None or not place.is_relative_to(registry)) and (code := code_state(place)):
-                return code
-        return None
+        now = self.upstream()
+        return prepare(
+            said,
+            lambda wanted: self._plan(now, (wanted,)),
+            self._store(now),
+            self.author,
+            self.now,
+            self.work_tree,
+            progress or silent,
+            dry_run,
+        )
 
     def set_alias(self, alias: str, reference: str, *, expect: Expect = None, reason: str = "") -> Outcome:
         """Point alias at the version that reference names."""
@@ -538,7 +520,7 @@ class Registry:
     def _store(self, snapshot: Snapshot) -> ArtifactStore:
         from .backends.artifacts.store import ArtifactStore
 
-        top, config = self._git.work_tree(), self._dvc_config(snapshot)
+        top, config = self.work_tree, self._dvc_config(snapshot)
         return ArtifactStore(config, self._git.root(), self._cache, top / ".dvc" / "cache" if top else None)
 
     def _dvc_config(self, snapshot: Snapshot) -> bytes:
@@ -566,20 +548,14 @@ class Registry:
             lambda pointer, version: history.entered(self._states(before, pointer), pointer, version),
         )
 
-    def diagnose(self) -> Iterator[Diagnosis]:
-        """Yield what `muster doctor` says: each thing a registry needs, and how to mend what is wrong."""
-        from . import upkeep
+    @property
+    def work_tree(self) -> Path | None:
+        """The directory in which the registry is checked out; None for a bare repository and for a URL."""
+        return self._git.work_tree()
 
-        return upkeep.diagnose(self, self._git)
-
-    def format(self, paths: Iterable[str] = (), only_look: bool = False) -> upkeep.Formatted:
-        """Write files of the working tree in their canonical form; all of the registry's unless paths are given."""
-        from . import upkeep
-
-        top = self._git.work_tree()
-        if top is None:
-            raise Refused(f"{self.location} has no working tree to write in", "run it in a clone")
-        return upkeep.format_files(top, self.snapshot(), tuple(paths), only_look)
+    def recover(self) -> None:
+        """Take back files that an interrupted write moved ahead of their branch. The next write does so too."""
+        self._git.recover()
 
     def close(self) -> None:
         """Let go of the processes that read the repository."""
