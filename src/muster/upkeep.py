@@ -36,7 +36,7 @@ def diagnose(registry: Registry) -> Iterator[Diagnosis]:
         return
     yield _look("registry", lambda: _registry(snapshot), "run `muster init`")
     yield _look("dvc config", lambda: _remote(snapshot), "run `muster init`, or `dvc remote add`")
-    yield _look("artifacts", lambda: _artifacts(registry), "check the remote and your credentials")
+    yield _look("artifacts", lambda: _artifacts(registry, snapshot), "check the remote and your credentials")
     yield _look("rules", lambda: _rules(registry), "run `muster check`")
 
 
@@ -67,11 +67,18 @@ def _remote(snapshot: Snapshot) -> str:
     return f"remote {dvcconfig.parse_config(data).remote}"
 
 
-def _artifacts(registry: Registry) -> str:
-    store = registry.store()
-    nothing = "0" * 32
-    store.missing([nothing])
-    return f"{store.uri(nothing).rpartition('/files/')[0]} answers"
+def _artifacts(registry: Registry, snapshot: Snapshot) -> str:
+    """Ask the store for the files of one version: a directory that is not mounted answers like an empty one."""
+    store, nothing = registry.store(), "0" * 32
+    newest = (
+        (model, snapshot.versions(model)[-1]) for model in snapshot.models() if snapshot.versions(model)
+    )
+    model, number = next(newest, ("", 0))
+    lacking = store.missing([snapshot.artifact_oid(model, number) if model else nothing])
+    place = store.uri(nothing).rpartition("/files/")[0]
+    if model and lacking:
+        raise NotFound(f"{place} does not have the files of {model}/{number}")
+    return f"{place} answers"
 
 
 def _rules(registry: Registry) -> str:
