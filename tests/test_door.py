@@ -14,8 +14,7 @@ from pathlib import Path
 import pytest
 
 import muster
-from muster import upkeep
-from muster import Conflict, Integrity, Invalid, NotFound, Refused, Registry, Unavailable
+from muster import Conflict, Integrity, Invalid, NotFound, Refused, Registry, Unavailable, upkeep
 from muster.core import operations as ops
 from muster.core.models import Evaluation, Lineage, Parent
 from support.gitcli import git, refs, tip, write_hook

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .backends.artifacts.progress import Progress, silent
 from .backends.git import GitRepository
 from .core import names
-from .core.errors import Finding, NotFound
+from .core.errors import Finding, Integrity, NotFound
 from .core.snapshot import Change, Snapshot
 
 if TYPE_CHECKING:
@@ -219,6 +219,8 @@ class Reader:
         config = snapshot.files.get(names.DVC_CONFIG)
         if config is None:
             raise NotFound(f"{self.location} has no {names.DVC_CONFIG}", "run `muster init`, or `dvc init`")
+        if names.DVC_LOCAL_CONFIG in snapshot:  # it may send credentials anywhere, and must be its user's own
+            raise Integrity(f"{names.DVC_LOCAL_CONFIG} is committed", "take it out of the repository")
         return config
 
     def close(self) -> None:

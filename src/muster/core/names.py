@@ -27,6 +27,7 @@ from typing import Literal
 
 REGISTRY = "registry.yaml"
 DVC_CONFIG = ".dvc/config"
+DVC_LOCAL_CONFIG = ".dvc/config.local"
 MODELS = "models"
 LATEST = "latest"
 SCHEME = "models:/"

@@ -1,7 +1,5 @@
 """Files made so that nobody sees half of one: kernel copies, new files only, scratch directories."""
 
-# ruff: noqa: PTH101, PTH108, PTH112, PTH114, PTH123
-
 from __future__ import annotations
 
 import errno

@@ -6,8 +6,6 @@ and neither analytics nor Studio are ever reached. Transfers are few and in smal
 takes 1.3 GB of memory for one file of 1 GiB on S3, and is no faster.
 """
 
-# ruff: noqa: PTH116
-
 from __future__ import annotations
 
 import os
