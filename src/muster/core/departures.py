@@ -24,7 +24,7 @@ def rename(snapshot: Snapshot, old: str, new: str) -> Files:
     require_name(names.problem_with_model_name(new), names.path("model", new))
     if any(True for _ in snapshot.children(names.model_directory(new))):
         raise Conflict(f"the name {new!r} is taken, or was once", "choose another name")
-    require_distinct(snapshot, new, besides=old)
+    require_distinct(snapshot, new)
     files: Files = {}
     source, target = names.model_directory(old), names.model_directory(new)
     for path in snapshot.below(source):

@@ -135,9 +135,9 @@ def _version(before: Snapshot, after: Snapshot, place: names.Place) -> Iterator[
         text = f"{place.model}: registered {number}" + (f" ({label})" if label else "")
         yield Event("version_registered", text, place.model, place.name, (number,))
     elif path in after:
-        yield Event(
-            "version_changed", f"{place.model}: manifest of {number} changed", place.model, place.name
-        )
+        if after.files[path] != before.files[path]:
+            text = f"{place.model}: manifest of {number} changed"
+            yield Event("version_changed", text, place.model, place.name)
     elif names.path("tombstone", place.model, number) not in after:
         yield Event(
             "version_deleted", f"{place.model}: {number} removed", place.model, place.name, (), (number,)
@@ -154,17 +154,18 @@ def _tombstone(before: Snapshot, after: Snapshot, place: names.Place) -> Iterato
 
 def _annotations(before: Snapshot, after: Snapshot, place: names.Place) -> Iterator[Event]:
     path = names.path_of(place)
+    if path not in after and names.path("version", place.model, place.number) not in after:
+        return  # they went with their version
     old, new = (s.document(path) if path in s else {} for s in (before, after))
     who = f"{place.model}: {place.name}"
-    if "yanked" in new and "yanked" not in old:
+    if "yanked" in new and new["yanked"] != old.get("yanked"):
         reason = new["yanked"]["reason"]
         yield Event(
             "version_yanked", f"{who} yanked: {reason}", place.model, place.name, details={"reason": reason}
         )
-    if "yanked" in old and "yanked" not in new and path in after:
+    if "yanked" in old and "yanked" not in new:
         yield Event("version_unyanked", f"{who} no longer yanked", place.model, place.name)
-    words = list(_changed_words(old, new)) if path in after else []
-    if words:
+    if words := list(_changed_words(old, new)):
         yield Event("version_annotated", f"{who} {', '.join(words)}", place.model, place.name)
 
 

@@ -34,9 +34,9 @@ class Judgement:
 
     @cached_property
     def folded_models(self) -> dict[str, list[str]]:
-        """The models after the change, by what their names are compared by."""
+        """The names models have or had after the change, by what they are compared by."""
         folded: dict[str, list[str]] = {}
-        for name in self.after.models():
+        for name in self.after.names_taken():
             folded.setdefault(names.fold(name), []).append(name)
         return folded
 

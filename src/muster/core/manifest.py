@@ -309,11 +309,11 @@ def manifest_from(document: Any, path: str = "") -> Manifest:
             version=document["version"],
             created_at=document["created_at"],
             created_by=document["created_by"],
-            artifacts=tuple(_artifact_from(a) for a in document["artifacts"]),
+            artifacts=tuple(_artifact_from(a) for a in _list(document, "artifacts")),
             label=document.get("label"),
             signature=_signature_from(document.get("signature")),
             input_example=document.get("input_example"),
-            requirements=tuple(document.get("requirements", ())),
+            requirements=tuple(_list(document, "requirements")),
             metrics=_mapping(document, "metrics"),
             params=_mapping(document, "params"),
             lineage=_lineage_from(_mapping(document, "lineage")),
@@ -353,7 +353,7 @@ def annotations_from(document: Any, path: str = "") -> Annotations:
         return Annotations(
             description=document.get("description", ""),
             tags=_mapping(document, "tags"),
-            evaluations=tuple(_evaluation_from(e) for e in document.get("evaluations", ())),
+            evaluations=tuple(_evaluation_from(e) for e in _list(document, "evaluations")),
             yanked=document["yanked"]["reason"] if "yanked" in document else None,
         )
     except (KeyError, TypeError, AttributeError) as error:
@@ -397,6 +397,14 @@ def _mapping(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = document.get(key, {})
     if not isinstance(value, dict):
         raise TypeError(f"{key} is no mapping")
+    return value
+
+
+def _list(document: Mapping[str, Any], key: str) -> list[Any]:
+    """What document has at key, nothing unless it is there; TypeError if it is no list."""
+    value = document.get(key, [])
+    if not isinstance(value, list):
+        raise TypeError(f"{key} is no list")
     return value
 
 

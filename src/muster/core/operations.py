@@ -350,6 +350,8 @@ def _yank(snapshot: Snapshot, yank: Yank) -> Files:
     else:
         require_reason(yank.reason, "yank a version")
         require_unreferenced(snapshot, yank.model, yank.version, "yanked")
+        if document.get("yanked", {}).get("reason") == yank.reason:
+            return {}
         document["yanked"] = {"reason": yank.reason, "at": yank.at, "by": yank.by}
     return _annotations_file(path, document)
 

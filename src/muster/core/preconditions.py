@@ -24,13 +24,14 @@ def require_reason(reason: str, what: str) -> None:
         raise Invalid(f"to {what} a reason is required", hint="say why with --reason")
 
 
-def require_distinct(snapshot: Snapshot, name: str, besides: str = "") -> None:
-    """Raise Invalid if a model, other than the one called `besides`, has a name that looks like name."""
+def require_distinct(snapshot: Snapshot, name: str) -> None:
+    """Raise Invalid if a model has, or left behind, another name that looks like name."""
     folded = names.fold(name)
-    for there in snapshot.models():
-        if there not in (name, besides) and names.fold(there) == folded:
+    for there in snapshot.names_taken():
+        if there != name and names.fold(there) == folded:
             raise Invalid(
-                f"model {name!r} looks too much like model {there!r}", hint=f"register into {there!r}?"
+                f"model {name!r} looks too much like model {there!r}",
+                hint=f"register into {there!r}?" if snapshot.has_model(there) else "choose another name",
             )
 
 

@@ -101,14 +101,16 @@ class Snapshot:
 
     def models(self) -> tuple[str, ...]:
         """Return the name of every registered model, sorted."""
+        return tuple(name for name in self.names_taken() if self.has_model(name))
+
+    def names_taken(self) -> tuple[str, ...]:
+        """Return the name of every model there is or was: those renamed or deleted keep a trace."""
         found = []
         for segment in self.children(names.MODELS):
             try:
-                name = names.decode(segment)
+                found.append(names.decode(segment))
             except ValueError:
                 continue
-            if self.has_model(name):
-                found.append(name)
         return tuple(sorted(found))
 
     def has_model(self, name: str) -> bool:
