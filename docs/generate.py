@@ -294,15 +294,19 @@ def api(name: str) -> str:
         text.append("Fields: " + ", ".join(f"`{f.name}`" for f in dataclasses.fields(thing)) + ".\n")
     elif "__init__" in vars(thing) and not issubclass(thing, BaseException):
         text.insert(0, f"**`{name}{_signature(thing.__init__)}`**\n")
-    for key, member in vars(thing).items():
-        if key.startswith("_"):
-            continue
+    for key, member in _members(thing).items():
         if isinstance(member, property):
             text.append(f"- `{key}`: {_paragraphs(member.fget.__doc__ if member.fget else '')}")
         elif isinstance(member, (types.FunctionType, classmethod)):
             function = member.__func__ if isinstance(member, classmethod) else member
             text.append(f"\n**`{key}{_signature(function)}`**\n\n{_paragraphs(function.__doc__)}\n")
     return "\n".join(text) + "\n"
+
+
+def _members(thing: type) -> Mapping[str, Any]:
+    """Return what a class has of its own and of muster's classes that it builds on, those first."""
+    ours = [c for c in reversed(thing.__mro__) if c.__module__.startswith("muster.")]
+    return {key: member for c in ours for key, member in vars(c).items() if not key.startswith("_")}
 
 
 def _public(name: str) -> Any:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import muster
-from muster import Conflict, Integrity, Invalid, NotFound, Refused, Registry, Unavailable
+from muster import Conflict, Integrity, Invalid, NotFound, Refused, Registry, Unavailable, upkeep
 from muster.core import operations as ops
 from muster.core.models import Evaluation, Lineage, Parent
 from support.gitcli import git, refs, tip, write_hook
@@ -552,4 +552,4 @@ def test_doctor_finds_nothing_wrong_with_a_new_registry_and_names_a_store_that_i
     registry: Registry, model: Path
 ) -> None:
     registry.register("bikes", model)
-    assert all(diagnosis.ok for diagnosis in registry.diagnose())
+    assert all(diagnosis.ok for diagnosis in upkeep.diagnose(registry))

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from . import manifest, names
-from .errors import MusterError
+from . import names
+from .errors import Invalid, MusterError
 from .snapshot import Change, Snapshot
 
 EventKind = Literal[
@@ -63,7 +63,7 @@ def events(before: Snapshot, change: Change, after: Snapshot | None = None) -> l
     for path in sorted(change.files):
         try:
             found += _of_path(moved, after, path)
-        except (MusterError, KeyError, TypeError, AttributeError, ValueError):
+        except (MusterError, LookupError, TypeError, AttributeError, ValueError):
             found.append(Event("file_changed", f"{path} changed, and cannot be read", name=path))
     found = _without_consequences(found)
     return sorted(found, key=lambda e: (_WEIGHT.get(e.kind, 9), e.model, _LAST.get(e.name.casefold(), 0)))
@@ -77,7 +77,7 @@ def summary(found: list[Event]) -> str:
     lines = [f"{model}: {', '.join(texts)}" if model else ", ".join(texts) for model, texts in parts.items()]
     shown = "; ".join(lines[:3])
     more = f"; and {len(lines) - 3} more" if len(lines) > 3 else ""
-    return shown[: 200 - len(more)] + more
+    return shown if len(shown + more) <= 200 else f"{shown[: 197 - len(more)]}...{more}"
 
 
 _WEIGHT: dict[str, int] = {
@@ -135,11 +135,9 @@ def _version(before: Snapshot, after: Snapshot, place: names.Place) -> Iterator[
         text = f"{place.model}: registered {number}" + (f" ({label})" if label else "")
         yield Event("version_registered", text, place.model, place.name, (number,))
     elif path in after:
-        if before.files[path] == after.files[path]:
-            return  # it moved with its model to another name
-        yield Event(
-            "version_changed", f"{place.model}: manifest of {number} changed", place.model, place.name
-        )
+        if after.files[path] != before.files[path]:
+            text = f"{place.model}: manifest of {number} changed"
+            yield Event("version_changed", text, place.model, place.name)
     elif names.path("tombstone", place.model, number) not in after:
         yield Event(
             "version_deleted", f"{place.model}: {number} removed", place.model, place.name, (), (number,)
@@ -156,17 +154,18 @@ def _tombstone(before: Snapshot, after: Snapshot, place: names.Place) -> Iterato
 
 def _annotations(before: Snapshot, after: Snapshot, place: names.Place) -> Iterator[Event]:
     path = names.path_of(place)
+    if path not in after and names.path("version", place.model, place.number) not in after:
+        return  # they went with their version
     old, new = (s.document(path) if path in s else {} for s in (before, after))
     who = f"{place.model}: {place.name}"
-    if "yanked" in new and "yanked" not in old:
+    if "yanked" in new and new["yanked"] != old.get("yanked"):
         reason = new["yanked"]["reason"]
         yield Event(
             "version_yanked", f"{who} yanked: {reason}", place.model, place.name, details={"reason": reason}
         )
-    if "yanked" in old and "yanked" not in new and path in after:
+    if "yanked" in old and "yanked" not in new:
         yield Event("version_unyanked", f"{who} no longer yanked", place.model, place.name)
-    words = list(_changed_words(old, new)) if path in after else []
-    if words:
+    if words := list(_changed_words(old, new)):
         yield Event("version_annotated", f"{who} {', '.join(words)}", place.model, place.name)
 
 
@@ -181,7 +180,10 @@ def _model(before: Snapshot, after: Snapshot, place: names.Place) -> Iterator[Ev
     elif old is None or "renamed_to" in old:
         yield Event("model_created", f"{place.model}: created", place.model)
     elif words := list(_changed_words(old, new)):
-        yield Event("model_changed", f"{place.model}: {', '.join(words)}", place.model)
+        fields = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+        yield Event(
+            "model_changed", f"{place.model}: {', '.join(words)}", place.model, details={"fields": fields}
+        )
 
 
 def _registry(before: Snapshot, after: Snapshot, place: names.Place) -> Iterator[Event]:
@@ -204,22 +206,33 @@ def with_renames(before: Snapshot, change: Change) -> Snapshot:
     """Return before with each model that change renames at its new name already.
 
     Against that state a rename changes nothing else, so whatever a change slips in beside one is seen as what it is.
+    A name that is in use already is nobody's new name: what lies there is judged by what lay there.
     """
     moved: dict[str, bytes | None] = {}
-    for path, data in change.files.items():
-        place = names.locate(path)
-        if place is None or place.kind != "model" or data is None or b"renamed_to:" not in data:
-            continue
-        document = manifest.parse(data, path)
-        if (
-            path in before
-            and isinstance(document, dict)
-            and isinstance(to := document.get("renamed_to"), str)
-        ):
-            old, new = names.model_directory(place.model), names.model_directory(to)
-            inside = (p for p in change.files if p.startswith(f"{old}/"))
-            moved |= {new + p.removeprefix(old): before.files[p] for p in inside if p in before}
+    for old, new in _renames(before, change):
+        source, target = names.model_directory(old), names.model_directory(new)
+        inside = (p for p in change.files if p.startswith(f"{source}/") and p in before)
+        moved |= {target + path.removeprefix(source): before.files[path] for path in inside}
     return before.apply(Change(moved)) if moved else before
+
+
+def _renames(before: Snapshot, change: Change) -> Iterator[tuple[str, str]]:
+    """The models that change renames, by old and new name."""
+    taken: set[str] = set()
+    for path in change.files:
+        if not path.endswith("/model.yaml") or path not in before:
+            continue
+        place, data = names.locate(path), change.files[path]
+        if place is None or place.kind != "model" or data is None:
+            continue
+        try:
+            to = Snapshot(None, {path: data}).renamed_to(place.model)
+        except Invalid:
+            continue  # nobody can read a new name in it
+        if to is None or to in taken or any(True for _ in before.children(names.model_directory(to))):
+            continue
+        taken.add(to)
+        yield place.model, to
 
 
 def _without_consequences(found: list[Event]) -> list[Event]:

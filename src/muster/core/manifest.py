@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 
 import yaml
@@ -114,7 +115,9 @@ class _Reader:
         loader.get_event()  # the stream begins
         if loader.check_event(yaml.StreamEndEvent):
             return None
-        loader.get_event()  # the document begins
+        start = loader.get_event()
+        if start.version or start.tags:
+            raise self._wrong(start.start_mark, "directives (%YAML, %TAG) are not allowed")
         value = self._node(loader, loader.get_event(), ())
         loader.get_event()  # the document ends
         if not loader.check_event(yaml.StreamEndEvent):
@@ -130,7 +133,7 @@ class _Reader:
             raise self._wrong(event.start_mark, "aliases (*name) are not allowed: write the value out")
         if event.anchor is not None:
             raise self._wrong(event.start_mark, "anchors (&name) are not allowed: write the value out")
-        if event.tag is not None and event.tag != "!":
+        if event.tag is not None:
             raise self._wrong(event.start_mark, f"tags are not allowed, found {event.tag!r}")
         if self._marks is not None:
             self._marks[where] = (event.start_mark.line + 1, event.start_mark.column + 1)
@@ -191,10 +194,15 @@ class _Inline(dict[str, Any]):
 
 
 class _Canonical(_Dumper):  # type: ignore[misc]
-    """PyYAML's dumper, with strings that stay strings for every reader."""
+    """PyYAML's dumper, for what `parse` reads again, with strings that stay strings for every reader."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+    def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> Any:
+        if bad := [key for key in mapping if not isinstance(key, str)]:
+            raise Invalid(f"{bad[0]!r} cannot be a key in a file of the registry", hint="make it a string")
+        return super().represent_mapping(tag, mapping, flow_style)
 
 
 def _represent_str(dumper: Any, text: str) -> Any:
@@ -217,26 +225,48 @@ def _represent_float(dumper: Any, number: float) -> Any:
     return dumper.represent_scalar("tag:yaml.org,2002:float", text)
 
 
-_Canonical.add_representer(str, _represent_str)
-_Canonical.add_representer(float, _represent_float)
+def _represent_int(dumper: Any, number: int) -> Any:
+    text = str(int(number))
+    if not _INT.fullmatch(text):
+        raise Invalid(f"a number of {len(text)} digits is too long for a file of the registry")
+    return dumper.represent_scalar("tag:yaml.org,2002:int", text)
+
+
+def _represent_other(dumper: Any, value: Any) -> Any:
+    kind = type(value).__name__
+    raise Invalid(f"a file of the registry cannot hold a {kind}: {value!r:.80}", hint="make it a string")
+
+
+_SCALARS = {str: _represent_str, float: _represent_float, int: _represent_int}
+for _kind, _represent in _SCALARS.items():
+    _Canonical.add_representer(_kind, _represent)
+    _Canonical.add_multi_representer(_kind, _represent)  # numpy's float64 is a float, an enum's member a str
+for _unfit in (None, bytes, set, date, datetime):
+    _Canonical.add_representer(_unfit, _represent_other)
 _Canonical.add_representer(
-    _Inline,
-    lambda dumper, value: dumper.represent_mapping("tag:yaml.org,2002:map", value.items(), flow_style=True),
+    _Inline, lambda dumper, value: dumper.represent_mapping("tag:yaml.org,2002:map", value, flow_style=True)
 )
 
 
 def dump(value: Mapping[str, Any], schema: str = "") -> bytes:
-    """Return the canonical text of value, under the editor's `$schema` line when schema names one."""
-    text = yaml.dump(
-        dict(value),
-        Dumper=_Canonical,
-        sort_keys=False,
-        allow_unicode=True,
-        width=1 << 16,
-        default_flow_style=False,
-    )
-    head = f"# yaml-language-server: $schema={SCHEMA_URL.format(schema)}\n" if schema else ""
-    return (head + text).encode()
+    """Return the canonical text of value, under the editor's `$schema` line when schema names one.
+
+    Invalid for what a file of the registry cannot hold: it takes what JSON takes, finite numbers, and keys that are
+    strings.
+    """
+    try:
+        text: str = yaml.dump(
+            dict(value),
+            Dumper=_Canonical,
+            sort_keys=False,
+            allow_unicode=True,
+            width=1 << 16,
+            default_flow_style=False,
+        )
+        head = f"# yaml-language-server: $schema={SCHEMA_URL.format(schema)}\n" if schema else ""
+        return (head + text).encode()
+    except (UnicodeEncodeError, RecursionError) as error:
+        raise Invalid(f"a file of the registry cannot hold this: {error}") from error
 
 
 def canonical(document: Any, schema: str, fields: Sequence[str]) -> bytes:
@@ -280,16 +310,16 @@ def manifest_from(document: Any, path: str = "") -> Manifest:
             version=document["version"],
             created_at=document["created_at"],
             created_by=document["created_by"],
-            artifacts=tuple(_artifact_from(a) for a in document["artifacts"]),
+            artifacts=tuple(_artifact_from(a) for a in _list(document, "artifacts")),
             label=document.get("label"),
             signature=_signature_from(document.get("signature")),
             input_example=document.get("input_example"),
-            requirements=tuple(document.get("requirements", ())),
-            metrics=document.get("metrics", {}),
-            params=document.get("params", {}),
-            lineage=_lineage_from(document.get("lineage", {})),
+            requirements=tuple(_list(document, "requirements")),
+            metrics=_mapping(document, "metrics"),
+            params=_mapping(document, "params"),
+            lineage=_lineage_from(_mapping(document, "lineage")),
             model_card=document.get("model_card"),
-            extra=document.get("extra", {}),
+            extra=_mapping(document, "extra"),
         )
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise not_readable(path, document, "a version manifest", error) from error
@@ -323,8 +353,8 @@ def annotations_from(document: Any, path: str = "") -> Annotations:
     try:
         return Annotations(
             description=document.get("description", ""),
-            tags=document.get("tags", {}),
-            evaluations=tuple(_evaluation_from(e) for e in document.get("evaluations", ())),
+            tags=_mapping(document, "tags"),
+            evaluations=tuple(_evaluation_from(e) for e in _list(document, "evaluations")),
             yanked=document["yanked"]["reason"] if "yanked" in document else None,
         )
     except (KeyError, TypeError, AttributeError) as error:
@@ -361,6 +391,22 @@ def not_readable(path: str, document: Any, what: str, cause: Exception | str) ->
 
 def _present(**values: Any) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value not in (None, "", [], {}, ())}
+
+
+def _mapping(document: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """What document has at key, nothing unless it is there; TypeError if it is no mapping."""
+    value = document.get(key, {})
+    if not isinstance(value, dict):
+        raise TypeError(f"{key} is no mapping")
+    return value
+
+
+def _list(document: Mapping[str, Any], key: str) -> list[Any]:
+    """What document has at key, nothing unless it is there; TypeError if it is no list."""
+    value = document.get(key, [])
+    if not isinstance(value, list):
+        raise TypeError(f"{key} is no list")
+    return value
 
 
 def _artifact_from(document: Mapping[str, Any]) -> Artifact:
@@ -427,7 +473,7 @@ def _evaluation_from(document: Mapping[str, Any]) -> Evaluation:
         passed=document["passed"],
         at=document["at"],
         by=document["by"],
-        metrics=document.get("metrics", {}),
+        metrics=_mapping(document, "metrics"),
         url=document.get("url", ""),
     )
 

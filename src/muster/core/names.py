@@ -27,6 +27,7 @@ from typing import Literal
 
 REGISTRY = "registry.yaml"
 DVC_CONFIG = ".dvc/config"
+DVC_LOCAL_CONFIG = ".dvc/config.local"
 MODELS = "models"
 LATEST = "latest"
 SCHEME = "models:/"
@@ -65,6 +66,7 @@ _PATTERNS: dict[Kind, str] = {
     "stage": "stages/{}.yaml",
     "label": "labels/{}.yaml",
 }
+_NUMERAL = re.compile(r"[vV]?\d+")  # in the digits of any script
 _WINDOWS_DEVICES = frozenset(
     ["con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10))]
 )
@@ -90,12 +92,15 @@ class Place:
 
 
 def encode(name: str) -> str:
-    """Return the path segment that stands for name."""
+    """Return the path segment that stands for name.
+
+    Half a surrogate pair, which no name may contain, gives a segment that nothing decodes.
+    """
     if _PLAIN.fullmatch(name):
         return name
     from urllib.parse import quote
 
-    return quote(name, safe="").replace("~", "%7E")
+    return quote(name, safe="", errors="surrogatepass").replace("~", "%7E")
 
 
 def decode(segment: str) -> str:
@@ -187,12 +192,14 @@ def problem_with_name(name: str) -> str | None:
 
 def problem_with_model_name(name: str) -> str | None:
     """Say why name may not name a model; None if it may."""
+    if "@" in name:
+        return "a model's name cannot contain '@': an alias follows it"
     return problem_with_name(name)
 
 
 def problem_with_alias(name: str) -> str | None:
     """Say why name may not be an alias; None if it may."""
-    if name.casefold() == LATEST or re.fullmatch(r"[vV]?[0-9]+", name):
+    if name.casefold() == LATEST or _NUMERAL.fullmatch(unicodedata.normalize("NFKC", name)):
         return f"{name!r} would read as a version: choose another alias"
     if "@" in name:
         return "an alias cannot contain '@'"
@@ -201,7 +208,7 @@ def problem_with_alias(name: str) -> str | None:
 
 def problem_with_label(label: str) -> str | None:
     """Say why label may not label a version; None if it may."""
-    if label.casefold() == LATEST or re.fullmatch(r"[0-9]+", label):
+    if label.casefold() == LATEST or unicodedata.normalize("NFKC", label).isdecimal():
         return f"{label!r} would read as a version number: a label is something else, such as 1.4.0"
     return problem_with_name(label)
 

@@ -8,16 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
-from . import dvcfile, manifest, names
-from .errors import Conflict, Finding, Invalid, NotFound
+from . import departures, dvcfile, manifest, names
+from .departures import Files
+from .errors import Conflict, Integrity, Invalid, NotFound
 from .events import events, summary
 from .models import Evaluation, Manifest, Stored, Tags
-from .policy import Policy
+from .policy import Pointer, Policy
+from .preconditions import Expect as Expect
+from .preconditions import (
+    require_distinct,
+    require_expected,
+    require_name,
+    require_reason,
+    require_unreferenced,
+    require_usable,
+)
 from .snapshot import Change, Snapshot
-
-Expect = int | Literal["none"] | None  # the version a pointer must name now; None: whatever it names
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +166,6 @@ Operation = (
     | DeleteVersion
     | DeleteModel
 )
-Files = dict[str, bytes | None]
 
 
 def plan(snapshot: Snapshot, *operations: Operation) -> Change:
@@ -169,17 +176,34 @@ def plan(snapshot: Snapshot, *operations: Operation) -> Change:
     files: Files = {}
     for operation in operations:
         files |= _files(snapshot.apply(Change(files)) if files else snapshot, operation)
-    files = {p: data for p, data in files.items() if snapshot.files.get(p) != data}
-    change = Change(files)
-    return replace(change, message=summary(events(snapshot, change))) if files else change
+    change = Change({path: data for path, data in files.items() if not _is_so(snapshot, path, data)})
+    return replace(change, message=summary(events(snapshot, change))) if change else change
+
+
+def _is_so(snapshot: Snapshot, path: str, data: bytes | None) -> bool:
+    """Whether path holds data already, or says the same in other words."""
+    there = snapshot.files.get(path)
+    if there is None or data is None or there == data:
+        return there == data
+    try:
+        return bool(manifest.parse(there, path) == manifest.parse(data, path))
+    except Invalid:
+        return False
 
 
 def find_version(snapshot: Snapshot, model: str, stored: Stored) -> int | None:
-    """Return the newest version of model with exactly this content."""
+    """Return the newest version of model with exactly this content.
+
+    Integrity if DVC's address, an MD5, is that of a version with other files.
+    """
     for number in reversed(snapshot.versions(model)):
         data = dvcfile.dump(_dvc_file(stored, number))
-        if _holds(snapshot, names.path("dvc", model, number), data):
-            return number
+        if snapshot.tree.holds(names.path("dvc", model, number), data):
+            if {f.path: f.sha256 for f in snapshot.manifest(model, number).files} == {
+                f.path: f.sha256 for f in stored.files
+            }:
+                return number
+            raise Integrity(f"{model}/{number} has other files under the same MD5, {stored.oid}")
     return None
 
 
@@ -190,47 +214,38 @@ def _files(snapshot: Snapshot, operation: Operation) -> Files:
         case RegisterVersion():
             return _register(snapshot, operation)
         case SetAlias(model, alias, version, expect):
-            _expect(snapshot, f"{model}@{alias}", names.path("alias", model, alias), expect)
+            require_expected(snapshot, Pointer("alias", model, alias), expect)
             return _set_alias(snapshot, model, alias, version)
         case DeleteAlias(model, alias, expect):
             snapshot.resolve(names.Reference(model, "alias", alias))
-            _expect(snapshot, f"{model}@{alias}", names.path("alias", model, alias), expect)
+            require_expected(snapshot, Pointer("alias", model, alias), expect)
             return {names.path("alias", model, alias): None}
         case SetStage():
             return _set_stage(snapshot, operation)
-        case Annotate(model, version):
+        case Annotate():
             return _annotate(snapshot, operation)
         case AnnotateModel():
             return _annotate_model(snapshot, operation)
         case Yank():
             return _yank(snapshot, operation)
-        case RenameModel():
-            return _rename(snapshot, operation)
-        case DeleteVersion():
-            return _delete_version(snapshot, operation)
-        case DeleteModel():
-            return _delete_model(snapshot, operation)
+        case RenameModel(model, new_name):
+            return departures.rename(snapshot, model, new_name)
+        case DeleteVersion(model, version, by, at, reason):
+            return departures.delete_version(snapshot, model, version, by, at, reason)
+        case DeleteModel(model, by, at, reason):
+            return departures.delete_model(snapshot, model, by, at, reason)
 
 
 def _create(snapshot: Snapshot, new: CreateModel) -> Files:
     path = names.path("model", new.name)
-    _require(names.problem_with_model_name(new.name), path, "name_is_valid")
+    require_name(names.problem_with_model_name(new.name), path)
     if path in snapshot:
         snapshot.model_document(new.name)  # says so where the name was left behind by a rename
         raise Conflict(f"model {new.name!r} exists already")
-    _refuse_lookalike(snapshot, new.name)
+    require_distinct(snapshot, new.name)
     document = {"schema": manifest.SCHEMA_VERSION, "name": new.name}
     optional = {"description": new.description, "owners": list(new.owners), "tags": dict(new.tags)}
     return {path: manifest.dump({**document, **{k: v for k, v in optional.items() if v}}, "model")}
-
-
-def _refuse_lookalike(snapshot: Snapshot, name: str, besides: str = "") -> None:
-    folded = names.fold(name)
-    for there in snapshot.models():
-        if there not in (name, besides) and names.fold(there) == folded:
-            raise Invalid(
-                f"model {name!r} looks too much like model {there!r}", hint=f"register into {there!r}?"
-            )
 
 
 def _register(snapshot: Snapshot, new: RegisterVersion) -> Files:
@@ -263,7 +278,7 @@ def _pointers_of(snapshot: Snapshot, new: RegisterVersion, number: int) -> Files
 
 def _set_label(snapshot: Snapshot, model: str, label: str, number: int) -> Files:
     path = names.path("label", model, label)
-    _require(names.problem_with_label(label), path, "name_is_valid")
+    require_name(names.problem_with_label(label), path)
     if label.casefold() in {s.casefold() for s in snapshot.declared_stages()}:
         raise Invalid(f"{label!r} is a stage: a label is something else, such as 1.4.0")
     if path in snapshot:
@@ -275,8 +290,8 @@ def _set_label(snapshot: Snapshot, model: str, label: str, number: int) -> Files
 
 def _set_alias(snapshot: Snapshot, model: str, alias: str, version: int) -> Files:
     path = names.path("alias", model, alias)
-    _require(names.problem_with_alias(alias), path, "name_is_valid")
-    _usable(snapshot, model, version)
+    require_name(names.problem_with_alias(alias), path)
+    require_usable(snapshot, model, version)
     return {path: manifest.dump({"schema": manifest.SCHEMA_VERSION, "version": version}, "alias")}
 
 
@@ -287,12 +302,12 @@ def _set_stage(snapshot: Snapshot, move: SetStage) -> Files:
         snapshot.resolve(names.Reference(move.model, "version", str(move.version)))
         if now is None:
             return {}
-        _expect_stage(snapshot, move, now)
+        require_expected(snapshot, Pointer("stage", move.model, now), move.expect)
         return _stage_file(snapshot, move.model, now, without=(move.version,))
     target = policy.stage_name(move.stage)
-    _expect_stage(snapshot, move, target)
+    require_expected(snapshot, Pointer("stage", move.model, target), move.expect)
     if target != policy.archive:
-        _usable(snapshot, move.model, move.version)
+        require_usable(snapshot, move.model, move.version)
     else:
         snapshot.resolve(names.Reference(move.model, "version", str(move.version)))
     if now == target:
@@ -333,8 +348,10 @@ def _yank(snapshot: Snapshot, yank: Yank) -> Files:
     if yank.undo:
         document.pop("yanked", None)
     else:
-        _require_reason(yank.reason, "yank a version")
-        _unreferenced(snapshot, yank.model, yank.version, "yanked")
+        require_reason(yank.reason, "yank a version")
+        require_unreferenced(snapshot, yank.model, yank.version, "yanked")
+        if document.get("yanked", {}).get("reason") == yank.reason:
+            return {}
         document["yanked"] = {"reason": yank.reason, "at": yank.at, "by": yank.by}
     return _annotations_file(path, document)
 
@@ -343,9 +360,9 @@ def _annotations(snapshot: Snapshot, model: str, version: int) -> tuple[str, dic
     """The path and the document of a version's annotations, an empty one where there are none."""
     snapshot.resolve(names.Reference(model, "version", str(version)))
     path = names.path("annotations", model, version)
-    document = snapshot.document(path) if path in snapshot else {"schema": manifest.SCHEMA_VERSION}
-    if not manifest.supported(document):
-        raise manifest.not_readable(path, document, "an annotations file", "")
+    if path not in snapshot:
+        return path, {"schema": manifest.SCHEMA_VERSION}
+    manifest.annotations_from(document := snapshot.document(path), path)  # Invalid if it cannot be added to
     return path, document
 
 
@@ -364,128 +381,8 @@ def _annotate_model(snapshot: Snapshot, said: AnnotateModel) -> Files:
     return {names.path("model", said.model): manifest.dump(document, "model")}
 
 
-def _rename(snapshot: Snapshot, rename: RenameModel) -> Files:
-    old, new = rename.model, rename.new_name
-    card = dict(snapshot.model_document(old))
-    if old == new:
-        return {}
-    _require(names.problem_with_model_name(new), names.path("model", new), "name_is_valid")
-    if any(True for _ in snapshot.children(names.model_directory(new))):
-        raise Conflict(f"the name {new!r} is taken, or was once", "choose another name")
-    _refuse_lookalike(snapshot, new, besides=old)
-    files: Files = {}
-    source, target = names.model_directory(old), names.model_directory(new)
-    for path in _below(snapshot, source):
-        files[path] = None
-        files[target + path.removeprefix(source)] = snapshot.files[path]
-    card |= {"name": new, "formerly": [*card.get("formerly", []), old]}
-    trace = {"schema": manifest.SCHEMA_VERSION, "name": old, "renamed_to": new}
-    return files | {
-        names.path("model", new): manifest.dump(card, "model"),
-        names.path("model", old): manifest.dump(trace, "model"),
-    }
-
-
-def _below(snapshot: Snapshot, directory: str) -> Iterable[str]:
-    for name in snapshot.children(directory):
-        path = f"{directory}/{name}"
-        if path in snapshot:
-            yield path
-        else:
-            yield from _below(snapshot, path)
-
-
-def _delete_version(snapshot: Snapshot, gone: DeleteVersion) -> Files:
-    _require_reason(gone.reason, "delete a version")
-    snapshot.resolve(names.Reference(gone.model, "version", str(gone.version)))
-    _unreferenced(snapshot, gone.model, gone.version, "deleted")
-    return _grave(snapshot, gone.model, gone.version, gone)
-
-
-def _delete_model(snapshot: Snapshot, gone: DeleteModel) -> Files:
-    _require_reason(gone.reason, "delete a model")
-    snapshot.model_document(gone.model)
-    policy = Policy.of(snapshot, gone.model)
-    for stage in snapshot.pointers("stage", gone.model):
-        if policy.gate("stage", stage).needs_review and (held := snapshot.stage(gone.model, stage)):
-            raise Conflict(
-                f"version {held[-1]} of {gone.model} is in {stage}",
-                f"demote {gone.model}/{held[-1]} first, then delete",
-            )
-    keep = {names.path("tombstone", gone.model, n) for n in snapshot.numbers_taken(gone.model)}
-    files: Files = {p: None for p in _below(snapshot, names.model_directory(gone.model)) if p not in keep}
-    for number in snapshot.versions(gone.model):
-        files |= _grave(snapshot, gone.model, number, gone)
-    return files
-
-
-def _grave(snapshot: Snapshot, model: str, version: int, gone: DeleteVersion | DeleteModel) -> Files:
-    digest = snapshot.manifest(model, version).digest
-    stone = {
-        "schema": manifest.SCHEMA_VERSION,
-        "by": gone.by,
-        "at": gone.at,
-        "reason": gone.reason,
-        "digest": digest,
-    }
-    paths = [names.path(kind, model, version) for kind in ("version", "dvc", "annotations")]
-    files: Files = {path: None for path in paths if path in snapshot}
-    if label := snapshot.manifest(model, version).label:
-        files[names.path("label", model, label)] = None
-    return files | {names.path("tombstone", model, version): manifest.dump(stone, "tombstone")}
-
-
-def _usable(snapshot: Snapshot, model: str, version: int) -> None:
-    """Raise unless version exists and is not yanked."""
-    snapshot.resolve(names.Reference(model, "version", str(version)))
-    if (reason := snapshot.annotations(model, version).yanked) is not None:
-        raise Invalid(f"{model}/{version} is yanked: {reason}", hint=f"muster yank --undo {model}/{version}")
-
-
-def _unreferenced(snapshot: Snapshot, model: str, version: int, done: str) -> None:
-    """Raise Conflict while an alias, or a stage other than archived, points at version."""
-    aliases = [f"{model}@{alias}" for alias in snapshot.aliases_of(model, version)]
-    stage = snapshot.stage_of(model, version)
-    live = [f"{model}/{stage}"] if stage and stage != Policy.of(snapshot).archive else []
-    if done == "deleted" and stage and not live:
-        live = [f"{model}/{stage}"]
-    if held := live + aliases:
-        raise Conflict(
-            f"{model}/{version} cannot be {done}: {', '.join(held)} points at it",
-            "move them first: muster rollback, muster alias set, or muster demote",
-        )
-
-
-def _expect(snapshot: Snapshot, what: str, path: str, expect: Expect) -> None:
-    if expect is None:
-        return
-    now: Expect = int(snapshot.document(path)["version"]) if path in snapshot else "none"
-    if now != expect:
-        raise Conflict(
-            f"{what} is at {now}, not at {expect}: somebody moved it", "look again, then decide again"
-        )
-
-
-def _expect_stage(snapshot: Snapshot, move: SetStage, stage: str) -> None:
-    held = snapshot.stage(move.model, stage)
-    if move.expect is None or move.expect in held or (move.expect == "none" and not held):
-        return
-    now = ", ".join(map(str, held)) or "none"
-    raise Conflict(
-        f"{move.model}/{stage} is at {now}, not at {move.expect}: somebody moved it",
-        "look again, then decide again",
-    )
-
-
 def _dvc_file(stored: Stored, number: int) -> dvcfile.DvcFile:
     return dvcfile.DvcFile(oid=stored.oid, size=stored.size, nfiles=len(stored.files), path=str(number))
-
-
-def _holds(snapshot: Snapshot, path: str, data: bytes) -> bool:
-    from .snapshot import Tree
-
-    files = snapshot.files
-    return files.holds(path, data) if isinstance(files, Tree) else files.get(path) == data
 
 
 def _put(document: dict[str, Any], key: str, value: Any) -> None:
@@ -502,13 +399,3 @@ def _put_tags(document: dict[str, Any], tags: Mapping[str, str], without: Iterab
             raise NotFound(f"there is no tag {key!r} to remove")
         del now[key]
     _put(document, "tags", now | dict(tags))
-
-
-def _require(problem: str | None, path: str, rule: str) -> None:
-    if problem:
-        raise Invalid(problem, [Finding(path, rule, problem)])
-
-
-def _require_reason(reason: str, what: str) -> None:
-    if not reason.strip():
-        raise Invalid(f"to {what} a reason is required", hint="say why with --reason")

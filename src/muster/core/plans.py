@@ -49,12 +49,20 @@ class Plan:
 def make(before: Snapshot, wanted: tuple[Operation, ...], evidence: Evidence) -> Plan:
     """Return the plan that carries out what is wanted on before. Raises what `operations.plan` raises."""
     change = operations.plan(before, *wanted)
-    found = tuple(events(before, change))
-    findings = tuple(checks.check(before, change, evidence))
+    after = before.apply(change)
+    found = tuple(events(before, change, after))
+    findings = tuple(checks.check(before, change, evidence, after))
+    review = tuple(needs_review(before, _moves(before, change, after), evidence))
+    return Plan(before, change, found, findings, review)
+
+
+def _moves(before: Snapshot, change: Change, after: Snapshot) -> dict[Pointer, tuple[int, ...]]:
+    """The pointers that change moves, also by renaming or deleting their model, and the versions each gains."""
     moves: dict[Pointer, tuple[int, ...]] = {}
-    for event in found:
-        if event.kind == "stage_changed":
-            moves[Pointer("stage", event.model, event.name)] = event.gained
-        elif event.kind in ("alias_set", "alias_removed"):
-            moves[Pointer("alias", event.model, event.name)] = event.gained
-    return Plan(before, change, found, findings, tuple(needs_review(before, moves, evidence)))
+    for path in change.files:
+        place = names.locate(path)
+        if place is not None and place.kind in ("alias", "stage"):
+            pointer = Pointer("alias" if place.kind == "alias" else "stage", place.model, place.name)
+            held = pointer.holders(before)
+            moves[pointer] = tuple(n for n in pointer.holders(after) if n not in held)
+    return moves

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from . import names
+from . import manifest, names
 from .errors import NotFound
 from .models import Annotations, Manifest, ModelVersion
 from .signatures import signature_compatibility
@@ -143,7 +143,7 @@ class Gate:
             formats=_common(self.formats, other.formats),
             model_card=self.model_card or other.model_card,
             max_size=_pick(min, self.max_size, other.max_size),
-            tags={**other.tags, **self.tags},
+            tags={**other.tags, **self.tags},  # one value for a tag: this gate's, where they differ
             metrics=metrics,
             evaluations=tuple(dict.fromkeys(self.evaluations + other.evaluations)),
             rollback_review=None if self.rollback_review is None else any(r for r in rollback if r),
@@ -208,15 +208,16 @@ class Policy:
 
     @classmethod
     def of(cls, snapshot: Snapshot, model: str | None = None) -> Policy:
-        """Return the policy in force at snapshot, tightened by model's own where it has any."""
-        if names.REGISTRY not in snapshot:
-            return cls({}, {})
-        policy = _policy_from(snapshot.document(names.REGISTRY))
+        """Return the policy in force at snapshot, tightened by model's own where it has any.
+
+        Invalid if it cannot be read: what is not understood lets nothing pass.
+        """
+        policy = _policy_from(snapshot.registry, names.REGISTRY)
         card = names.path("model", model) if model is not None else ""
         if card and card in snapshot:
             document = snapshot.document(card)
             own = document.get("policy") if isinstance(document, dict) else None
-            return policy.tightened(_policy_from(own, default_exclusive=False)) if own else policy
+            return policy.tightened(_policy_from(own, card, default_exclusive=False)) if own else policy
         return policy
 
     def tightened(self, own: Policy) -> Policy:
@@ -292,13 +293,16 @@ def duration(text: str) -> timedelta:
     return timedelta(**{unit: int(match[1])})
 
 
-def _policy_from(document: Any, default_exclusive: bool = True) -> Policy:
-    document = document if isinstance(document, dict) else {}
-    stages = document.get("stages") or {}
-    return Policy(
-        {name: _gate_from(name, spec or {}, default_exclusive) for name, spec in stages.items()},
-        {name: _gate_from(name, spec or {}, False) for name, spec in (document.get("aliases") or {}).items()},
-    )
+def _policy_from(document: Any, path: str, default_exclusive: bool = True) -> Policy:
+    """The policy in a document; path is where it was read, for the error if it holds none."""
+    try:
+        stages, aliases = document.get("stages") or {}, document.get("aliases") or {}
+        return Policy(
+            {name: _gate_from(name, spec or {}, default_exclusive) for name, spec in stages.items()},
+            {name: _gate_from(name, spec or {}, False) for name, spec in aliases.items()},
+        )
+    except (AttributeError, TypeError, ValueError) as error:
+        raise manifest.not_readable(path, document, "a policy", error) from error
 
 
 def _gate_from(name: str, spec: Mapping[str, Any], default_exclusive: bool) -> Gate:
@@ -333,7 +337,8 @@ def _common(a: tuple[str, ...], b: tuple[str, ...]) -> tuple[str, ...]:
     """What both lists allow, an empty list allowing everything. Nothing in common allows nothing that exists."""
     if not a or not b:
         return a or b
-    return tuple(x for x in a if x in b) or (
+    allowed = {x.casefold() for x in b}
+    return tuple(x for x in a if x.casefold() in allowed) or (
         f"nothing: {', '.join(a)} and {', '.join(b)} exclude each other",
     )
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from .. import resources
 from .errors import Finding
 from .manifest import Document, supported
 
+MAX_PROBLEMS = 50  # of one file: a hostile one could have a million
 KINDS = ("registry", "model", "version", "annotations", "alias", "stage", "label", "tombstone")
 
 
@@ -28,7 +30,8 @@ def problems(kind: str, document: Document, path: str) -> Iterator[Finding]:
             fix="upgrade muster-registry",
         )
         return
-    for error in sorted(_validator(kind).iter_errors(document.value), key=lambda e: [str(p) for p in e.path]):
+    errors = islice(_validator(kind).iter_errors(document.value), MAX_PROBLEMS)
+    for error in sorted(errors, key=lambda e: [str(p) for p in e.path]):
         line, column = document.place(error.absolute_path)
         yield Finding(path, "schema_matches", _sentence(error), line, column)
 
@@ -45,9 +48,16 @@ def _schema(kind: str) -> Any:
 
 @cache
 def _validator(kind: str) -> Any:
-    from jsonschema import Draft202012Validator
+    from jsonschema import Draft202012Validator, validators
 
-    return Draft202012Validator(_schema(kind))
+    types = Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer)
+    validator = validators.extend(Draft202012Validator, type_checker=types)  # type: ignore[no-untyped-call]
+    return validator(_schema(kind))
+
+
+def _is_integer(_: Any, value: Any) -> bool:
+    """Whether value is written as a whole number; to JSON Schema 3.0 is one too, and would be another path."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _sentence(error: Any) -> str:

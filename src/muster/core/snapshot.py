@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from . import dvcfile, manifest, names
@@ -23,13 +24,17 @@ class Tree(Mapping[str, bytes]):
         """Tell whether path holds exactly data. A tree that knows object ids answers without reading."""
         return self.get(path) == data
 
-
-def children(files: Mapping[str, bytes], directory: str) -> Iterator[str]:
-    """Yield the names directly inside directory ("" for the root), whatever mapping files is."""
-    if isinstance(files, Tree):
-        return files.children(directory)
-    prefix = f"{directory}/" if directory else ""
-    return iter(sorted({p[len(prefix) :].split("/", 1)[0] for p in files if p.startswith(prefix)}))
+    def below(self, directory: str) -> Iterator[str]:
+        """Yield the paths of all files below directory, however deep."""
+        waiting = [directory]
+        while waiting:
+            here = waiting.pop()
+            for name in self.children(here):
+                path = f"{here}/{name}"
+                if path in self:
+                    yield path
+                else:
+                    waiting.append(path)
 
 
 @dataclass(frozen=True)
@@ -57,22 +62,37 @@ class Snapshot:
 
     def apply(self, change: Change) -> Snapshot:
         """Return the registry as it would be after change."""
-        return Snapshot(None, Overlay(change.files, self.files))
+        return Snapshot(None, Overlay(change.files, self.tree))
+
+    @cached_property
+    def tree(self) -> Tree:
+        """The files as a tree; what a plain mapping holds is gone through once."""
+        return self.files if isinstance(self.files, Tree) else Overlay(self.files)
 
     def children(self, directory: str) -> Iterator[str]:
         """Yield the names directly inside directory, in order."""
-        return children(self.files, directory)
+        return self.tree.children(directory)
+
+    def below(self, directory: str) -> Iterator[str]:
+        """Yield the paths of all files below directory."""
+        return self.tree.below(directory)
 
     def __contains__(self, path: str) -> bool:
         return path in self.files
 
     def document(self, path: str) -> Any:
-        """Return the parsed file at path; NotFound if there is none, Invalid if it is not strict YAML."""
+        """Return the parsed file at path; NotFound if there is none.
+
+        Invalid if it is not strict YAML, or its schema version is newer than this muster.
+        """
         try:
             data = self.files[path]
         except KeyError:
             raise NotFound(f"{path} does not exist in {self.name}") from None
-        return manifest.parse(data, path)
+        document = manifest.parse(data, path)
+        if not manifest.supported(document):
+            raise manifest.not_readable(path, document, "", "")
+        return document
 
     @property
     def name(self) -> str:
@@ -81,20 +101,34 @@ class Snapshot:
 
     def models(self) -> tuple[str, ...]:
         """Return the name of every registered model, sorted."""
+        return tuple(name for name in self.names_taken() if self.has_model(name))
+
+    def names_taken(self) -> tuple[str, ...]:
+        """Return the name of every model there is or was: those renamed or deleted keep a trace."""
         found = []
         for segment in self.children(names.MODELS):
             try:
-                name = names.decode(segment)
+                found.append(names.decode(segment))
             except ValueError:
                 continue
-            if self.has_model(name):
-                found.append(name)
         return tuple(sorted(found))
 
     def has_model(self, name: str) -> bool:
         """Tell whether a model of that name is registered: it has a model.yaml that is no renamed model's trace."""
-        data = self.files.get(names.path("model", name))
-        return data is not None and b"renamed_to:" not in data
+        try:
+            return names.path("model", name) in self and self.renamed_to(name) is None
+        except Invalid:
+            return True  # whoever reads it is told what is wrong with it
+
+    def renamed_to(self, name: str) -> str | None:
+        """Return what the model that was called name is called now; None for a name that no rename left behind."""
+        path = names.path("model", name)
+        data = self.files.get(path, b"")
+        if b"renamed_to" not in data and b"\\" not in data:  # an escape could spell it another way
+            return None
+        card = self.document(path)
+        to = card.get("renamed_to") if isinstance(card, dict) else None
+        return to if isinstance(to, str) else None
 
     def model(self, name: str) -> RegisteredModel:
         """Return one registered model; NotFound with the nearest names if there is none."""
@@ -121,6 +155,9 @@ class Snapshot:
             raise manifest.not_readable(path, card, "a model file", "it holds no mapping")
         if "renamed_to" in card:
             raise NotFound(f"model {name!r} was renamed", f"it is called {card['renamed_to']!r} now")
+        shapes: dict[str, type] = {"description": str, "owners": list, "tags": dict, "formerly": list}
+        if wrong := [key for key, shape in shapes.items() if not isinstance(card.get(key, shape()), shape)]:
+            raise manifest.not_readable(path, card, "a model file", f"{wrong[0]} is malformed")
         return card
 
     def versions(self, model: str) -> tuple[int, ...]:
@@ -156,12 +193,29 @@ class Snapshot:
 
     def stage_of(self, model: str, version: int) -> str | None:
         """Return the stage version is in."""
-        stages = (stage for stage in self.pointers("stage", model) if version in self.stage(model, stage))
-        return next(stages, None)
+        if model not in self._stages_by_version:
+            held = {stage: self.stage(model, stage) for stage in reversed(self.pointers("stage", model))}
+            self._stages_by_version[model] = {n: stage for stage, numbers in held.items() for n in numbers}
+        return self._stages_by_version[model].get(version)
 
     def aliases_of(self, model: str, version: int) -> tuple[str, ...]:
         """Return the aliases that name version, sorted."""
-        return tuple(a for a in self.pointers("alias", model) if self.alias(model, a) == version)
+        if model not in self._aliases_by_version:
+            found: dict[int, tuple[str, ...]] = {}
+            for alias in self.pointers("alias", model):
+                number = self.alias(model, alias)
+                found[number] = (*found.get(number, ()), alias)
+            self._aliases_by_version[model] = found
+        return self._aliases_by_version[model].get(version, ())
+
+    @cached_property
+    def _stages_by_version(self) -> dict[str, dict[int, str]]:
+        """By model, as they are asked for: a thousand versions read each pointer once."""
+        return {}
+
+    @cached_property
+    def _aliases_by_version(self) -> dict[str, dict[int, tuple[str, ...]]]:
+        return {}
 
     def manifest(self, model: str, version: int) -> Manifest:
         """Return what was registered as version; NotFound says whether it was deleted, and why."""
@@ -186,9 +240,13 @@ class Snapshot:
         return manifest.annotations_from(self.document(path), path) if path in self.files else Annotations()
 
     def version(self, model: str, version: int) -> ModelVersion:
-        """Return one version with what is said about it and what points at it."""
+        """Return one version with what is said about it and what points at it.
+
+        Its manifest says the name that the model has at this commit, whatever it was registered under.
+        """
+        recorded = self.manifest(model, version)
         return ModelVersion(
-            self.manifest(model, version),
+            recorded if recorded.model == model else replace(recorded, model=model),
             self.annotations(model, version),
             self.stage_of(model, version),
             self.aliases_of(model, version),
@@ -241,21 +299,31 @@ class Snapshot:
         stage = next((s for s in stages if s.casefold() == name.casefold()), None)
         if stage is not None and (held := self.stage(model, stage)):
             return held[-1]
+        if name.casefold() in {
+            k.casefold() for k in self.declared_stages()
+        }:  # even if a label is called that
+            self.model_document(model)
+            raise NotFound(f"no version of model {model!r} is in stage {name!r}")
         if names.path("label", model, name) in self.files:
             return self.label(model, name)
         self.model_document(model)
         known = {*stages, *self.pointers("label", model), *self.declared_stages()}
-        if name.casefold() in {k.casefold() for k in self.declared_stages()}:
-            raise NotFound(f"no version of model {model!r} is in stage {name!r}")
         raise NotFound(f"model {model!r} has no stage or label {name!r}", did_you_mean(name, known))
 
     def declared_stages(self) -> tuple[str, ...]:
         """Return the stages registry.yaml declares, in its order."""
-        if names.REGISTRY not in self.files:
-            return ()
-        document = self.document(names.REGISTRY)
-        stages = document.get("stages") if isinstance(document, dict) else None
+        stages = self.registry.get("stages")
         return tuple(stages) if isinstance(stages, dict) else ()
+
+    @cached_property
+    def registry(self) -> Mapping[str, Any]:
+        """What registry.yaml says; empty if there is none, Invalid if it cannot be read."""
+        if names.REGISTRY not in self:
+            return {}
+        document = self.document(names.REGISTRY)
+        if not isinstance(document, dict):
+            raise manifest.not_readable(names.REGISTRY, document, "a registry", "it holds no mapping")
+        return document
 
     def _pointer(self, kind: names.Kind, model: str, name: str) -> int:
         path = names.path(kind, model, name)
@@ -280,9 +348,10 @@ class Snapshot:
         tombstone = names.path("tombstone", model, version)
         if tombstone in self.files:
             grave = self.document(tombstone)
-            return NotFound(
-                f"{model}/{version} was deleted by {grave['by']} at {grave['at']}: {grave['reason']}"
+            by, at, why = (
+                grave.get(k, "?") if isinstance(grave, dict) else "?" for k in ("by", "at", "reason")
             )
+            return NotFound(f"{model}/{version} was deleted by {by} at {at}: {why}")
         self.model_document(model)
         there = self.versions(model)
         hint = f"its versions: {_some(there)}" if there else "it has no version yet"
@@ -317,14 +386,13 @@ def _some(numbers: tuple[int, ...]) -> str:
     return f"..., {shown}" if len(numbers) > 10 else shown
 
 
-EMPTY = Snapshot(None, {})
-
-
 class Overlay(Tree):
     """Files over files; None above hides what is below."""
 
-    def __init__(self, above: Mapping[str, bytes | None], below: Mapping[str, bytes]) -> None:
-        self._above, self._below = above, below
+    def __init__(self, above: Mapping[str, bytes | None], below: Tree | None = None) -> None:
+        self._above: Mapping[str, bytes | None] = above
+        self._below: Mapping[str, bytes] = {} if below is None else below
+        self._lower = below
 
     def __getitem__(self, path: str) -> bytes:
         data = self._above[path] if path in self._above else self._below[path]
@@ -344,15 +412,47 @@ class Overlay(Tree):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
+    def holds(self, path: str, data: bytes) -> bool:
+        """Tell whether path holds exactly data, as the tree below knows it without reading."""
+        if path in self._above or self._lower is None:
+            return self.get(path) == data
+        return self._lower.holds(path, data)
+
     def children(self, directory: str) -> Iterator[str]:
         """Yield the names directly inside directory, in order."""
+        lower = () if self._lower is None else self._lower.children(directory)
         prefix = f"{directory}/" if directory else ""
-        here = [path for path in self._above if path.startswith(prefix)]
-        names = set(children(self._below, directory))
-        for path in here:
-            name, deeper, _ = path[len(prefix) :].partition("/")
-            if self._above[path] is not None:
-                names.add(name)
-            elif not deeper or (name in names and not any(True for _ in self.children(f"{prefix}{name}"))):
-                names.discard(name)
-        return iter(sorted(names))
+        doubtful = self._hidden.get(directory, set())
+        kept = (n for n in lower if n not in doubtful or self._is_there(f"{prefix}{n}"))
+        return iter(sorted({*kept, *self._added.get(directory, ())}))
+
+    def _is_there(self, path: str) -> bool:
+        if path in self or path in self._added or self._lower is None:
+            return path in self or path in self._added
+        return any(deeper not in self._above for deeper in self._lower.below(path))
+
+    @cached_property
+    def _added(self) -> dict[str, set[str]]:
+        return _listing(path for path, data in self._above.items() if data is not None)
+
+    @cached_property
+    def _hidden(self) -> dict[str, set[str]]:
+        return _listing(path for path, data in self._above.items() if data is None)
+
+
+def _listing(paths: Iterable[str]) -> dict[str, set[str]]:
+    """Directory -> the names directly inside it, for these paths and the directories above them."""
+    found: dict[str, set[str]] = {}
+    for path in paths:
+        name = path
+        while name:
+            directory, _, last = name.rpartition("/")
+            inside = found.setdefault(directory, set())
+            if last in inside:
+                break
+            inside.add(last)
+            name = directory
+    return found
+
+
+EMPTY = Snapshot(None, {})

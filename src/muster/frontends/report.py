@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -23,19 +24,25 @@ if TYPE_CHECKING:
 
 
 def safe(text: str, lines: bool = False) -> str:
-    """Return text with every control and direction-changing character shown as an escape, so that no terminal obeys it.
+    """Return text with every character that a terminal obeys, or that changes direction, shown as an escape.
 
-    `lines` keeps line feeds.
+    So are the marks of a command to the runner of a CI job, which reads what is printed: GitHub's takes `::name::` at
+    the beginning of a line, and `##[name]` anywhere in one. `lines` keeps line feeds.
     """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(c if c == "\n" and lines else _visible(c) for c in text)
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(c if c == "\n" and lines else _visible(c) for c in text)
+    return _CI_COMMAND.sub(r"\1\\x3a", text).replace("##[", r"##\x5b")
+
+
+_CI_COMMAND = re.compile(r"^(\s*):(?=:)", re.MULTILINE)
+
+
+def _is_visible(character: str) -> bool:
+    return unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
 def _visible(character: str) -> str:
-    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
-        return character.encode("unicode_escape").decode()
-    return character
+    return character if _is_visible(character) else character.encode("unicode_escape").decode()
 
 
 def plain(value: Any) -> Any:
@@ -56,8 +63,14 @@ def plain(value: Any) -> Any:
 
 
 def to_json(value: Any) -> str:
-    """Return value as indented JSON. Characters outside ASCII stay; a number that is not finite is an error."""
-    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+    """Return value as indented JSON; what `safe` would escape in it is escaped, too, as JSON does it.
+
+    ValueError for a number that is not finite.
+    """
+    text = json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+    if text.isascii():
+        return text
+    return "".join(c if c == "\n" or _is_visible(c) else json.dumps(c)[1:-1] for c in text)
 
 
 def version_document(version: ModelVersion) -> dict[str, Any]:

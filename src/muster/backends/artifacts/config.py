@@ -6,8 +6,6 @@ repository's, and `.dvc/config.local`. The repository's comes from the caller as
 here imports DVC.
 """
 
-# ruff: noqa: PTH100, PTH111
-
 from __future__ import annotations
 
 import os

@@ -4,8 +4,6 @@ A file comes from muster's own cache, from the clone's DVC cache or from the rem
 None of them is trusted: what was taken is hashed, and what is wrong is dropped and looked for in the next.
 """
 
-# ruff: noqa: PTH101, PTH103, PTH108, PTH116, PTH120
-
 from __future__ import annotations
 
 import hashlib

@@ -4,8 +4,6 @@
 <root>/files/.muster-...        what is on its way, in a directory of its own for each writer
 """
 
-# ruff: noqa: PTH103, PTH104, PTH116, PTH120, PTH123
-
 from __future__ import annotations
 
 import itertools

@@ -1,7 +1,5 @@
 """md5, DVC's address of a file, and sha256, the manifest's authority, of one reading of its bytes."""
 
-# ruff: noqa: PTH123
-
 from __future__ import annotations
 
 import hashlib

@@ -5,8 +5,6 @@ the kernel, and the copy compared with the digests before it gets its name or is
 to it.
 """
 
-# ruff: noqa: PTH108, PTH116, PTH123
-
 from __future__ import annotations
 
 import os

@@ -1,7 +1,5 @@
 """The artifact store: files of versions into DVC's remote and cache, and verified files out of them."""
 
-# ruff: noqa: PTH100, PTH101, PTH104, PTH108, PTH114, PTH116
-
 from __future__ import annotations
 
 import errno

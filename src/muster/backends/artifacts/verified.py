@@ -8,8 +8,6 @@
 Nothing here is believed because it is here: whoever takes something from it hashes what he took.
 """
 
-# ruff: noqa: PTH103, PTH104, PTH108, PTH120, PTH123
-
 from __future__ import annotations
 
 import os

@@ -17,7 +17,7 @@ from typing import IO, cast
 
 from ...core.errors import Integrity, NotFound, Unavailable
 from ...core.snapshot import Tree
-from .process import Git, words
+from .process import Git, require_git, words
 
 FILE_MODES = ("100644", "100755")
 DIRECTORY = "40000"
@@ -94,6 +94,7 @@ class ObjectPipe:
         return Object(match[1].decode(), match[2].decode(), content[:-1])
 
     def _why_it_ended(self) -> NotFound | Unavailable:
+        require_git()
         done = self._git.ask("rev-parse", "--git-dir")
         if done.returncode:
             return NotFound(

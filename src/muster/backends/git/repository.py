@@ -18,7 +18,7 @@ from .checkout import move_branch, recover, tip_of
 from .history import LogEntry
 from .layout import Layout, Upstream, find_layout, start_of, upstream_of
 from .objects import GitTree, ObjectPipe, is_oid
-from .process import Git
+from .process import Git, require_git
 from .remote import Remote
 from .writing import write_commit
 
@@ -211,6 +211,7 @@ class GitRepository:
 
     def author(self) -> str:
         """Return "Name <email>" by git's own rules; Invalid if git does not know who the user is."""
+        require_git()  # whoever writes asks this first
         done = self._git.ask("-c", "user.useConfigOnly=true", "var", "GIT_AUTHOR_IDENT")
         if done.returncode:
             raise Invalid(

@@ -48,7 +48,9 @@ def fmt_command(ctx: click.Context, /, only_check: bool, paths: tuple[str, ...],
     All of the registry's files in the working tree unless PATHS are given. A registered manifest is left as it is,
     and so is a file with comments of its own.
     """
-    done = open_registry(ctx).format(paths, only_check)
+    from ...upkeep import format_files
+
+    done = format_files(open_registry(ctx), paths, only_check)
     say(done, lambda _: map(report.safe, done.changed), as_json)
     for path, why in () if as_json else done.kept.items():
         click.echo(f"left as it is: {report.safe(path)}: {report.safe(why)}", err=True)

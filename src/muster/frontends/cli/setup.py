@@ -49,8 +49,10 @@ def init_command(
 @click.pass_context
 def doctor_command(ctx: click.Context, /, as_json: bool) -> int:
     """Say what is missing or wrong, and how to mend it."""
+    from ...upkeep import diagnose
+
     with open_registry(ctx) as registry:
-        diagnoses = list(registry.diagnose())
+        diagnoses = list(diagnose(registry))
     say(diagnoses, lambda found: map(report.diagnosis_line, found), as_json)
     return 0 if all(d.ok for d in diagnoses) else 1
 
