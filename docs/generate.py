@@ -26,7 +26,7 @@ import click
 
 import muster
 from muster.backends.formats import FORMATS
-from muster.core import checks, filters, query
+from muster.core import checks, dvcconfig, filters, query
 from muster.frontends.cli import COMMANDS, EXIT_CODES, INTERRUPTED, group
 
 TOP = Path(__file__).resolve().parent.parent
@@ -97,9 +97,11 @@ def global_options() -> str:
 
 
 def _options(found: click.Command, context: click.Context) -> str:
-    records = (p.get_help_record(context) for p in found.get_params(context) if isinstance(p, click.Option))
-    rows = [record for record in records if record and record[1] != "Show this message and exit."]
-    return "".join(f"- `{names}`: {words}\n" for names, words in rows)
+    """Return the options of a command, without those that every command has."""
+    common = {p.name for p in group.params} if found is not group else set()
+    options = (p for p in found.get_params(context) if isinstance(p, click.Option) and p.name not in common)
+    rows = [record for record in (p.get_help_record(context) for p in options) if record]
+    return "".join(f"- `{names}`: {words}\n" for names, words in rows if not words.startswith("Show this"))
 
 
 def command_list() -> str:
@@ -223,6 +225,16 @@ def _meaning(spec: Mapping[str, Any]) -> str:
     return " ".join(filter(None, words))
 
 
+def dvc_keys() -> str:
+    """Return the table of what the committed DVC configuration may hold."""
+    rows = []
+    for section, keys in dvcconfig.KEYS.items():
+        for key, (schemes, _) in keys.items():
+            kinds = ", ".join(sorted(scheme or "a directory" for scheme in schemes))
+            rows.append((f"`{section}`", f"`{key}`", kinds if section == "remote" else ""))
+    return _table(("Section", "Key", "For"), rows)
+
+
 # --- searching, formats ----------------------------------------------------------------------------------------------
 
 
@@ -246,7 +258,7 @@ def search_fields(subject: str) -> str:
 
 def search_operators() -> str:
     """Return the table of operators by type."""
-    rows = [(kind, ", ".join(f"`{o}`" for o in operators)) for kind, operators in query._OPERATORS.items()]
+    rows = [(kind, ", ".join(f"`{o}`" for o in operators)) for kind, operators in query.OPERATORS.items()]
     return _table(("Type", "Operators"), rows)
 
 
@@ -387,6 +399,7 @@ PARTS: Mapping[str, Callable[..., str]] = {
     "other-rules": other_rules,
     "schema": schema_fields,
     "gate": gate_fields,
+    "dvc-keys": dvc_keys,
     "search-fields": search_fields,
     "search-operators": search_operators,
     "formats": formats,

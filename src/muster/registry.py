@@ -66,7 +66,7 @@ class Registry(Reader):
     clone of a registry, reads answer from the clone and writes go to the repository it was cloned from, after which the
     clone is moved forward. `author` ("Name <email>") is git's own identity unless given.
 
-    Raises NotFound, Invalid, Refused, Conflict, Integrity, Unavailable.
+    Raises the errors that `muster` exports: NotFound, Invalid, Refused, Conflict, Integrity, Unavailable.
     """
 
     def __init__(

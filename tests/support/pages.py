@@ -103,10 +103,8 @@ def commands(block: Block) -> Iterator[Command]:
         yield Command(text, lines[typed:], block.first + start + typed, block.first + end)
 
 
-def normal(line: str, folder: Path | None = None) -> str:
+def normal(line: str) -> str:
     """Return a line with everything that differs from run to run replaced by its kind."""
-    if folder is not None:
-        line = line.replace(str(folder), HOME)
     for pattern, kind in VOLATILE:
         line = pattern.sub(kind, line)
     return line.rstrip()
@@ -164,8 +162,11 @@ class Shell:
 
 
 class _Loosely(doctest.OutputChecker):
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
     def check_output(self, want: str, got: str, optionflags: int) -> bool:
-        return matches(tuple(want.splitlines()), tuple(got.splitlines()))
+        return matches(tuple(want.splitlines()), tuple(got.replace(str(self._folder), HOME).splitlines()))
 
 
 def environment(tools: Path) -> dict[str, str]:
@@ -173,7 +174,7 @@ def environment(tools: Path) -> dict[str, str]:
     tools.mkdir()
     run = {
         "python": "",
-        "muster": "-c 'from muster.frontends.cli import main; main()'",
+        "muster": "-m muster",
         "dvc": "-m dvc",
     }
     for name, how in run.items():
@@ -197,7 +198,7 @@ def run(page: Path, scratch: Path) -> list[Mismatch]:
                 found += _run_console(block, shell)
             elif block.kind in ("pycon", "python"):
                 with _inside(shell.directory):
-                    found += _run_python(block, names)
+                    found += _run_python(block, names, folder)
     finally:
         shell.close()
     return found
@@ -227,13 +228,13 @@ def _run_console(block: Block, shell: Shell) -> Iterator[Mismatch]:
             yield Mismatch(command.first, command.end, printed, words)
 
 
-def _run_python(block: Block, names: dict[str, Any]) -> Iterator[Mismatch]:
+def _run_python(block: Block, names: dict[str, Any], folder: Path) -> Iterator[Mismatch]:
     if block.kind == "python":
         exec(compile(block.text, f"line {block.first}", "exec"), names)
         return
     test = doctest.DocTestParser().get_doctest(block.text, names, "page", None, block.first)
     said: list[str] = []
-    doctest.DocTestRunner(checker=_Loosely()).run(test, out=said.append, clear_globs=False)
+    doctest.DocTestRunner(checker=_Loosely(folder)).run(test, out=said.append, clear_globs=False)
     names |= test.globs
     if said:
         yield Mismatch(block.first, block.first, (), "".join(said))

@@ -153,7 +153,7 @@ def _section_problems(
     if kind == "remote" and "url" not in items:
         yield 0, f"the remote {name!r} has no url"
     for key, (line, value) in items.items():
-        schemes, check = _KEYS[kind].get(key, (frozenset(), _anything))
+        schemes, check = KEYS[kind].get(key, (frozenset(), _anything))
         if not schemes:
             yield (
                 line,
@@ -240,7 +240,7 @@ def _anything(value: str) -> str | None:
 _ALWAYS = frozenset({""})
 _EVERY = SCHEMES | {""}
 _HTTP = frozenset({"http", "https"})
-_KEYS: Mapping[str, Mapping[str, tuple[frozenset[str], Check]]] = {
+KEYS: Mapping[str, Mapping[str, tuple[frozenset[str], Check]]] = {
     "core": {
         "remote": (_ALWAYS, _word),
         "analytics": (_ALWAYS, _flag),
