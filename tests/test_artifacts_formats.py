@@ -17,6 +17,8 @@ from muster.core.dvcfile import DvcFile
 from muster.core.errors import Invalid
 
 MD5 = "0123456789abcdef0123456789abcdef"
+# A busy machine is no failure, and most of what is generated is rightly refused.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 
 
 # --- the committed configuration ---
@@ -190,7 +192,7 @@ _line = st.one_of(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.filter_too_much], max_examples=200)
+@PATIENT
 @given(st.lists(_line, max_size=3), st.sampled_from(["\n", "\r\n"]))
 def test_what_is_accepted_is_read_as_dvc_reads_it(lines: list[str], newline: str) -> None:
     data = newline.join(["['remote \"s\"']", "url = ../x", "[core]", "remote = s", *lines]).encode()
@@ -210,6 +212,7 @@ def test_what_is_accepted_is_read_as_dvc_reads_it(lines: list[str], newline: str
     assert {k: v for k, v in ours.items() if v} == {k: v for k, v in lowered.items() if v}
 
 
+@PATIENT
 @given(st.binary(max_size=200))
 def test_no_bytes_crash_the_judge_of_configurations(data: bytes) -> None:
     list(dvcconfig.problems_with_config("c", data))
@@ -237,6 +240,7 @@ oids = st.from_regex(r"[0-9a-f]{32}(\.dir)?", fullmatch=True) | st.from_regex(
 )
 
 
+@PATIENT
 @given(
     oids,
     st.from_regex(r"[1-9][0-9]{0,8}|[A-Za-z][A-Za-z0-9_.-]{0,12}", fullmatch=True),
@@ -316,15 +320,18 @@ def listed(*paths: str) -> bytes:
 names = st.text(st.sampled_from("abcåé½中😀 '\"{}[],:-_.~%$\u0301"), min_size=1, max_size=8)
 
 
+@PATIENT
 @given(st.dictionaries(st.lists(names, min_size=1, max_size=3).map("/".join), st.just(MD5), max_size=6))
 def test_a_list_is_read_as_it_was_written(files: dict[str, str]) -> None:
     assume(not list(filelist.problems_with_paths(files)))
     assert filelist.parse(filelist.dump(files)) == files
 
 
+@PATIENT
 @given(st.lists(st.text(max_size=12), max_size=4))
 def test_names_that_are_accepted_are_separate_places_below_the_root(paths: list[str]) -> None:
-    assume(not list(filelist.problems_with_paths(paths)))
+    refused = {path for path, _ in filelist.problems_with_paths(paths)}
+    paths = [path for path in paths if path not in refused]
     for path in paths:
         assert posixpath.normpath(f"/root/{path}") == f"/root/{path}"
         assert not set(path) & set("\\:\0\n\x1b\x7f\x85\u2028\u200b\u202e")
@@ -389,6 +396,7 @@ def test_a_list_that_dvc_would_not_write_is_refused(data: bytes) -> None:
         filelist.parse(data)
 
 
+@PATIENT
 @given(st.binary(max_size=100))
 def test_no_bytes_crash_the_reader_of_lists(data: bytes) -> None:
     with pytest.raises(ValueError):

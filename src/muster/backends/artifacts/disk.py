@@ -56,7 +56,7 @@ def clone(source: str, target: str, read_only: bool, kinds: Sequence[str] = ("re
 def scratch(parent: Path, name: str) -> Iterator[str]:
     """Give a new directory inside parent that is gone afterwards; clear away those of dead processes.
 
-    It is called `<name><host>-<12 hex>` and locked while in use. On a shared file system a lock may not be
+    It is called `<name><host>-<12 hex>` and locked while in use. On a network file system a lock may not be
     seen from another host, so what another host left stays.
     """
     parent.mkdir(parents=True, exist_ok=True)
@@ -174,7 +174,7 @@ def _link(source: str, target: str, read_only: bool) -> bool:
 
 
 def _copy(source: int, target: int) -> None:
-    """Copy one open file to another, empty one: a shared copy, else by the kernel, else by hand."""
+    """Copy one open file to another, empty one: a reflink, else by the kernel, else by hand."""
     try:
         fcntl.ioctl(target, _FICLONE, source)
     except OSError as error:

@@ -1,7 +1,7 @@
 """Objects on any server that DVC knows, through DVC's own file systems. The only module that imports DVC.
 
 Of DVC only its schema, its file systems and its object database are used: no repository, no index, no cache
-of its own, so that there is nothing of a checkout for it to read, no site cache shared with other users,
+of its own, so that there is nothing of a checkout for it to read, no site cache that other users write to,
 and neither analytics nor Studio are ever reached. Transfers are few and in small parts: DVC's own default
 takes 1.3 GB of memory for one file of 1 GiB on S3, and is no faster.
 """
