@@ -156,7 +156,8 @@ def test_bash_completes_commands_and_options(tmp_path: Path, environment: Mappin
     script = """
         eval "$(muster completion bash)"
         complete -p muster
-        try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _muster_completion muster; echo "${COMPREPLY[*]}"; }
+        try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=()
+            _muster_completion muster; echo "${COMPREPLY[*]}"; }
         try muster pro
         try muster re
         try muster alias s
