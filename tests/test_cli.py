@@ -148,7 +148,12 @@ WRITES: tuple[tuple[list[str], str], ...] = (
     (["rename", "vans", "lorries"], "vans: renamed to lorries"),
     (["delete", "bikes/1", "--yes", "--reason", "unlawful data"], "bikes: 1 deleted: unlawful data"),
 )
-_ids = [" ".join(command[:2]) for command, _ in WRITES]
+# A rename moves production, too, which only a proposal may do.
+PLANS = (*WRITES, (["rename", "bikes", "cycles"], "bikes: renamed to cycles"))
+
+
+def _ids(value: list[str] | str) -> str:
+    return " ".join(value[:2]) if isinstance(value, list) else ""
 
 
 @pytest.mark.parametrize(("command", "words"), WRITES, ids=_ids)
@@ -176,7 +181,14 @@ def test_a_write_in_json_is_its_commit_and_its_events(
     assert said.json["events"][0]["text"].startswith(words)
 
 
-@pytest.mark.parametrize(("command", "words"), WRITES, ids=_ids)
+def test_what_review_guards_is_renamed_by_a_proposal_only(muster: Muster, server: Path) -> None:
+    before = tip(server)
+    said = muster("rename", "bikes", "cycles")
+    assert said.code == 4 and "muster rename bikes cycles --propose" in said.err
+    assert tip(server) == before
+
+
+@pytest.mark.parametrize(("command", "words"), PLANS, ids=_ids)
 def test_a_dry_run_prints_the_plan_and_writes_nothing(
     muster: Muster, server: Path, command: list[str], words: str
 ) -> None:
@@ -191,7 +203,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(
     assert state_of(*places) == before
 
 
-@pytest.mark.parametrize(("command", "words"), WRITES, ids=_ids)
+@pytest.mark.parametrize(("command", "words"), PLANS, ids=_ids)
 def test_a_proposal_waits_on_a_branch_of_its_own(
     muster: Muster, server: Path, command: list[str], words: str
 ) -> None:
