@@ -145,6 +145,7 @@ WRITES: tuple[tuple[list[str], str], ...] = (
     (["annotate", "bikes/3", "--evaluation", "bias", "--passed"], "bikes: 3 bias passed"),
     (["annotate", "bikes", "--description", "Bikes hired a day"], "bikes: description changed"),
     (["yank", "bikes/1", "--reason", "trained on the test set"], "bikes: 1 yanked: trained on the test set"),
+    (["rename", "vans", "lorries"], "vans: renamed to lorries"),
     (["delete", "bikes/1", "--yes", "--reason", "unlawful data"], "bikes: 1 deleted: unlawful data"),
 )
 # A rename moves production, too, which only a proposal may do.
@@ -405,7 +406,7 @@ def test_the_registry_is_named_before_or_after_the_command_or_by_the_environment
 
 
 def test_a_branch_is_named_before_or_after_the_command(muster: Muster, server: Path) -> None:
-    git(server, "branch", "older", "main~2")
+    git(server, "branch", "older", "main~3")
     assert muster("list", "-R", server, "--branch", "older", "--json").json[0]["aliases"] == {}
     assert muster("--branch", "older", "list", "-R", server, "--json").json[0]["aliases"] == {}
 

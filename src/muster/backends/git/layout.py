@@ -55,6 +55,8 @@ def find_layout(git: Git, location: str) -> Layout:
         raise NotFound(
             f"{location} is not a git repository: {words(done)}", hint="make one with `muster init`"
         )
+    if not done.stdout.startswith(b"/"):
+        require_git()  # before 2.31 git prints an option it does not know, and goes on
     if done.returncode:  # a bare repository: git failed at the second question
         return Layout(_path(done.stdout), None)
     common, top = done.stdout.splitlines(keepends=True)[:2]
