@@ -21,8 +21,8 @@ def message(subject: str, reason: str = "") -> str:
 
 def reason_of(text: str) -> str:
     """Return the reason that a commit message records, "" for none. The inverse of `message`."""
-    _, _, trailers = text.strip().rpartition("\n\n")
-    for line in reversed(trailers.split("\n")):
+    _, gap, trailers = text.strip().rpartition("\n\n")
+    for line in reversed(trailers.split("\n") if gap else []):
         key, colon, value = line.partition(": ")
         if colon and key == _REASON:
             return value.strip()
