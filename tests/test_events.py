@@ -222,6 +222,8 @@ _documents = st.sampled_from(
             b"renamed_to: 7",
             b"renamed_to: bikes",
             b"renamed_to: [x]",
+            b'renamed_to: "\\ud800"',
+            b'"renamed\\x5fto": bikes',
         ),
         *(
             b"renamed_to: bikes\nrenamed_to: x",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -11,10 +12,11 @@ from hypothesis import strategies as st
 from muster.core import history, requests
 from muster.core import operations as ops
 from muster.core.errors import Invalid, NotFound
+from muster.core.events import events
 from muster.core.history import State, entered, held, previous
 from muster.core.policy import Pointer
 from muster.core.snapshot import Snapshot
-from support.registry import ANN, NOON, after, built, edited, valid, version, yaml
+from support.registry import ANN, NOON, after, built, valid, version, yaml
 
 PRODUCTION = Pointer("stage", "m", "production")
 CHAMPION = Pointer("alias", "m", "champion")
@@ -101,8 +103,8 @@ def test_a_past_that_cannot_be_read_held_nothing() -> None:
 
 
 def test_a_state_is_read_only_when_it_is_needed() -> None:
-    def all_but_the_oldest() -> list[State]:
-        yield from states(2, 3)  # type: ignore[misc]
+    def all_but_the_oldest() -> Iterator[State]:
+        yield from states(2, 3)
         raise AssertionError("the past before was read")
 
     assert held(all_but_the_oldest(), PRODUCTION, 3)
@@ -144,9 +146,6 @@ def test_a_history_is_of_the_whole_a_model_a_version_a_stage_or_an_alias() -> No
     paths, concerns = history.scope(found, "bikes/1.4.0")
     assert paths == ["models/bikes"]
     told = ops.plan(found, ops.Annotate("bikes", 3, "x"), ops.Annotate("bikes", 6, "x"))
-    from muster.core.events import events
-
     assert [e.name for e in events(found, told) if concerns(e)] == ["3"]
     with pytest.raises(NotFound, match="no model 'bykes'"):
         history.scope(found, "bykes")
-    assert edited(found, {}).files == found.files

@@ -10,12 +10,13 @@ from __future__ import annotations
 import unicodedata
 
 _REASON = "Muster-Reason"
+_NO_SUBJECT = "Change the registry"
 _BREAKING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control characters, invisible ones, line separators
 
 
 def message(subject: str, reason: str = "") -> str:
     """Return the commit message for a change; whatever could end a line or hide text becomes a space."""
-    first, words = _one_line(subject), _one_line(reason)
+    first, words = _one_line(subject) or _NO_SUBJECT, _one_line(reason)
     return f"{first}\n\n{_REASON}: {words}\n" if words else f"{first}\n"
 
 
