@@ -133,7 +133,8 @@ def test_what_is_no_reference_is_refused(text: str) -> None:
 
 
 NAMES = """\
-EmailMarketingCampaign|bikes|Tensorflow-model|a|0|iris_v2.1|Größe|模型|モデル名|日本語モデル|модель|my model|a+b|50%|C++|_private"""
+EmailMarketingCampaign|bikes|Tensorflow-model|a|0|iris_v2.1|Größe|\
+模型|モデル名|日本語モデル|модель|my model|a+b|50%|C++|_private"""
 
 
 @pytest.mark.parametrize("name", [*NAMES.split("|"), "x~y", "x" * 128])
