@@ -251,7 +251,7 @@ TABLE = [
             V7,
             with_files(7, file()).replace(b"ab" * 32, b'"' + b"ab" * 32 + b'\\n"'),
         ),
-        *("schema_matches", "does not match"),
+        *("schema_matches", "does not fit: SHA-256"),
     ),
     a("newer schema", CARD, b"schema: 2\nname: bikes\n", "schema_is_known", "newer than this muster", "2"),
     a("newer dvc schema", "registry.yaml", b"schema: 2\n", "schema_is_known", "newer than this", "2"),

@@ -77,7 +77,7 @@ def summary(found: list[Event]) -> str:
     lines = [f"{model}: {', '.join(texts)}" if model else ", ".join(texts) for model, texts in parts.items()]
     shown = "; ".join(lines[:3])
     more = f"; and {len(lines) - 3} more" if len(lines) > 3 else ""
-    return shown if len(shown + more) <= 200 else f"{shown[: 197 - len(more)]}...{more}"
+    return shown + more if len(shown + more) <= 200 else f"{shown[: 197 - len(more)]}...{more}"
 
 
 _WEIGHT: dict[str, int] = {

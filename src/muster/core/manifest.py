@@ -206,7 +206,7 @@ class _Canonical(_Dumper):  # type: ignore[misc]
 
 
 def _represent_str(dumper: Any, text: str) -> Any:
-    style = None
+    style, text = None, str.__str__(text)  # what a subclass holds, whatever it prints as
     if "\n" in text:
         style = "|"
     elif re.fullmatch(_AMBIGUOUS, text) or text in _CONSTANTS or _NOT_FINITE.fullmatch(text):
@@ -217,7 +217,7 @@ def _represent_str(dumper: Any, text: str) -> Any:
 def _represent_float(dumper: Any, number: float) -> Any:
     if not math.isfinite(number):
         raise Invalid(f"{number} is not a finite number")
-    text = repr(number)
+    text = float.__repr__(number)
     if "e" in text:  # 1e-05 -> 1.0e-05, 1e+16 stays signed: a float to YAML 1.1 too
         mantissa, _, exponent = text.partition("e")
         mantissa = mantissa if "." in mantissa else f"{mantissa}.0"

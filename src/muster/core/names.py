@@ -42,6 +42,7 @@ POINTERS: tuple[Kind, ...] = ("alias", "stage", "label")
 _SEGMENT = r"(?:[A-Za-z0-9_.-]|%[0-9A-F]{2})+"
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]*")  # what stands for itself
 _NUMBER = r"[1-9][0-9]{0,8}"
+_WHOLE_NUMBER = re.compile(_NUMBER)
 _LAYOUT = re.compile(
     rf"{MODELS}/(?P<model>{_SEGMENT})/(?:"
     r"(?P<card>model)\.yaml"
@@ -149,9 +150,8 @@ def path(kind: Kind, model: str, name: str | int = "") -> str:
 def number_in(kind: Kind, file_name: str) -> int | None:
     """Return the version number in a file name of this kind, such as 3 in `3.dvc`; None for another kind's file."""
     stem, _, suffix = file_name.partition(".")
-    if stem.isascii() and stem.isdigit() and _PATTERNS[kind].endswith("/{}." + suffix) and stem[0] != "0":
-        return int(stem)
-    return None
+    fits = _WHOLE_NUMBER.fullmatch(stem) is not None and _PATTERNS[kind].endswith("/{}." + suffix)
+    return int(stem) if fits else None
 
 
 def model_directory(model: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -30,10 +30,27 @@ def problems(kind: str, document: Document, path: str) -> Iterator[Finding]:
             fix="upgrade muster-registry",
         )
         return
-    errors = islice(_validator(kind).iter_errors(document.value), MAX_PROBLEMS)
-    for error in sorted(errors, key=lambda e: [str(p) for p in e.path]):
+    errors = islice(_specific(_validator(kind).iter_errors(document.value)), MAX_PROBLEMS)
+    for error in sorted(errors, key=lambda e: [str(p) for p in e.absolute_path]):
         line, column = document.place(error.absolute_path)
         yield Finding(path, "schema_matches", _sentence(error), line, column)
+
+
+def _specific(errors: Iterable[Any]) -> Iterator[Any]:
+    """The errors, and in place of "under none of these schemas" what is wrong by the one that was meant."""
+    for error in errors:
+        branches: dict[Any, list[Any]] = {}
+        for cause in error.context or ():
+            branches.setdefault(cause.schema_path[0], []).append(cause)
+        meant = [causes for causes in branches.values() if not any(_is_other_type(c, error) for c in causes)]
+        if len(meant) == 1:
+            yield from _specific(meant[0])
+        else:
+            yield error
+
+
+def _is_other_type(cause: Any, error: Any) -> bool:
+    return bool(cause.validator == "type" and cause.absolute_path == error.absolute_path)
 
 
 def fields(kind: str) -> tuple[str, ...]:
@@ -64,8 +81,14 @@ def _sentence(error: Any) -> str:
     """jsonschema's message, without echoing a whole document, and with the place in front of it."""
     where = error.json_path.removeprefix("$").removeprefix(".")
     message = error.message
-    if len(message) > 200:
-        shown = json.dumps(error.instance, ensure_ascii=False, default=str)[:60]
-        message = f"{shown}... does not satisfy {error.validator}: {json.dumps(error.validator_value)[:80]}"
-    message = message.replace(r"(?![\s\S])", "")
-    return f"{where}: {message}" if where else message
+    shown = json.dumps(error.instance, ensure_ascii=False, default=str)
+    if error.validator == "pattern" and "description" in error.schema:
+        message = f"{_short(shown)} does not fit: {error.schema['description']}"
+    elif len(message) > 200:
+        asked = json.dumps(error.validator_value)
+        message = f"{_short(shown)} does not satisfy {error.validator}: {_short(asked)}"
+    return f"{_short(where)}: {message}" if where else message
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:77]}..."
