@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import is_dataclass
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,11 @@ _GITCONFIG = """\
 [init]
 	defaultBranch = main
 """
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name a dataclass among parameters by its class: its values may be long, and differ from run to run."""
+    return type(val).__name__ if is_dataclass(val) else None
 
 
 @pytest.fixture(autouse=True)

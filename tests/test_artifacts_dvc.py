@@ -1,4 +1,4 @@
-"""The contract with DVC: what muster stores is an ordinary DVC project, and what DVC stores muster can deploy."""
+"""The contract with DVC: what muster stores is an ordinary DVC project, and the other way round."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from support.dvc_project import Project, manifest_files, project, read_files, seal, write_files
 
 from muster.core.dvcfile import DvcFile, dump
 from muster.core.models import ArtifactFile
+from support.dvc_project import Project, manifest_files, project, read_files, seal, write_files
 
 pytestmark = pytest.mark.slow
 

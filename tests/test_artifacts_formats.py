@@ -1,4 +1,4 @@
-"""The three formats of DVC that muster reads and writes: the configuration, the `.dvc` file and the file list."""
+"""The formats of DVC that muster reads and writes: the configuration, the `.dvc` file, the file list."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ from muster.core.dvcfile import DvcFile
 from muster.core.errors import Invalid
 
 MD5 = "0123456789abcdef0123456789abcdef"
+# A busy machine is no failure, and most of what is generated is rightly refused.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 
 
-# --- the committed configuration ---------------------------------------------------------------------------------
+# --- the committed configuration ---
 
 ORDINARY = b"""\
 [core]
@@ -64,8 +66,6 @@ def remote(url: str, *lines: str) -> bytes:
         "azure://c/d",
         "oss://b/p",
         "hdfs://u@n:9000/x",
-    ]
-    + [
         "ssh://ada@host.example.com:2222/srv/x",
         "ssh://[::1]/x",
         "http://h/x",
@@ -171,16 +171,12 @@ _line = st.one_of(
             "[ core ]",
             "['remote \"t\"'] # c",
             "remote = s",
-        ]
-        + [
             "url = ../x",
             "url = 's3://b'",
             'url = "a, b"',
             "type = reflink, copy",
             "type = copy # c",
             "jobs = 4#c",
-        ]
-        + [
             "\tjobs\t=\t4",
             "autostage=TRUE",
             "url = a b  ",
@@ -196,7 +192,7 @@ _line = st.one_of(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.filter_too_much], max_examples=200)
+@PATIENT
 @given(st.lists(_line, max_size=3), st.sampled_from(["\n", "\r\n"]))
 def test_what_is_accepted_is_read_as_dvc_reads_it(lines: list[str], newline: str) -> None:
     data = newline.join(["['remote \"s\"']", "url = ../x", "[core]", "remote = s", *lines]).encode()
@@ -216,12 +212,13 @@ def test_what_is_accepted_is_read_as_dvc_reads_it(lines: list[str], newline: str
     assert {k: v for k, v in ours.items() if v} == {k: v for k, v in lowered.items() if v}
 
 
+@PATIENT
 @given(st.binary(max_size=200))
 def test_no_bytes_crash_the_judge_of_configurations(data: bytes) -> None:
     list(dvcconfig.problems_with_config("c", data))
 
 
-# --- the .dvc file -----------------------------------------------------------------------------------------------
+# --- the .dvc file ---
 
 
 @pytest.mark.parametrize(
@@ -243,6 +240,7 @@ oids = st.from_regex(r"[0-9a-f]{32}(\.dir)?", fullmatch=True) | st.from_regex(
 )
 
 
+@PATIENT
 @given(
     oids,
     st.from_regex(r"[1-9][0-9]{0,8}|[A-Za-z][A-Za-z0-9_.-]{0,12}", fullmatch=True),
@@ -312,7 +310,7 @@ def test_a_dvc_file_that_says_anything_else_is_refused(document: object) -> None
     assert {(f.path, f.rule) for f in findings} == {("models/m/versions/3.dvc", "dvc_file_is_plain")}
 
 
-# --- the list of files -------------------------------------------------------------------------------------------
+# --- the list of files ---
 
 
 def listed(*paths: str) -> bytes:
@@ -322,15 +320,18 @@ def listed(*paths: str) -> bytes:
 names = st.text(st.sampled_from("abcåé½中😀 '\"{}[],:-_.~%$\u0301"), min_size=1, max_size=8)
 
 
+@PATIENT
 @given(st.dictionaries(st.lists(names, min_size=1, max_size=3).map("/".join), st.just(MD5), max_size=6))
 def test_a_list_is_read_as_it_was_written(files: dict[str, str]) -> None:
     assume(not list(filelist.problems_with_paths(files)))
     assert filelist.parse(filelist.dump(files)) == files
 
 
+@PATIENT
 @given(st.lists(st.text(max_size=12), max_size=4))
 def test_names_that_are_accepted_are_separate_places_below_the_root(paths: list[str]) -> None:
-    assume(not list(filelist.problems_with_paths(paths)))
+    refused = {path for path, _ in filelist.problems_with_paths(paths)}
+    paths = [path for path in paths if path not in refused]
     for path in paths:
         assert posixpath.normpath(f"/root/{path}") == f"/root/{path}"
         assert not set(path) & set("\\:\0\n\x1b\x7f\x85\u2028\u200b\u202e")
@@ -341,10 +342,11 @@ def test_names_that_are_accepted_are_separate_places_below_the_root(paths: list[
 
 HOSTILE = [
     "/etc/passwd", "//x", "..", "../x", "a/../../x", "a/..", ".", "./a", "a/.", "a//b", "a/", "", "/",
-    "a\\b", "..\\x", "C:", "C:x", "C:/x", "a:stream", "a\0b", "a\nb", "a\x1bb", "a\x7fb", "a\x85b", "a\u2028b",
-    "a\u202eb", "a\u200bb", ".git", ".GIT/config", "x/.Git/hooks/post-checkout", ".git.", ".git ", "git~1", "GIT~1/x",
-    ".dvc/config", ".DVC", "dvc.yaml", "x/dvc.lock", ".dvcignore", "x.dvc", "x/Y.DVC", "con", "CON.txt", "a/nul", "aux",
-    "com1", "LPT9.bin", "COM¹", "conout$", "con .txt", "a.", "a ", "a./b", "x" * 256, "é" * 128, "/".join(["abc"] * 300),
+    "a\\b", "..\\x", "C:", "C:x", "C:/x", "a:stream", "a\0b", "a\nb", "a\x1bb", "a\x7fb", "a\x85b",
+    "a\u2028b", "a\u202eb", "a\u200bb", ".git", ".GIT/config", "x/.Git/hooks/post-checkout", ".git.", ".git ",
+    "git~1", "GIT~1/x", ".dvc/config", ".DVC", "dvc.yaml", "x/dvc.lock", ".dvcignore", "x.dvc", "x/Y.DVC",
+    "con", "CON.txt", "a/nul", "aux", "com1", "LPT9.bin", "COM¹", "conout$", "con .txt", "a.", "a ", "a./b",
+    "x" * 256, "é" * 128, "/".join(["abc"] * 300),
 ]  # fmt: skip
 
 
@@ -360,13 +362,14 @@ def test_a_name_that_could_do_harm_somewhere_is_refused(path: str) -> None:
     [
         ("a", "A"),
         ("a/x", "A/y"),
-        ("é", "e\u0301"),
+        ("é", "é"),
         ("straße", "STRASSE"),
         ("a", "a/b"),
         ("a/b", "a"),
         ("a", "a"),
-    ]
-    + [("x/y/z", "x/y"), ("ﬁ", "FI")],
+        ("x/y/z", "x/y"),
+        ("ﬁ", "FI"),
+    ],
 )
 def test_names_that_would_meet_in_one_place_are_refused(paths: tuple[str, str]) -> None:
     assert [p for p, _ in filelist.problems_with_paths(paths)] == [paths[1]]
@@ -381,8 +384,10 @@ def test_names_that_would_meet_in_one_place_are_refused(paths: tuple[str, str]) 
         listed("a")[:-1], listed("a") + b"\n", b" " + listed("a"), listed("a", "b").replace(b", {", b",{"),
         listed("b", "a"), listed("a")[:-1] + b", ]", listed("a").replace(b"[{", b"[, {"),
         listed("a").replace(b'"relpath"', b'"path"'), listed("a").replace(b'"}', b'", "isexec": true}'),
-        listed("a").replace(MD5.encode(), MD5.upper().encode()), listed("a").replace(MD5.encode(), MD5.encode() + b".dir"),
-        listed("a").replace(b'"a"', b'"\\u0061"'), listed("a").replace(b'"a"', b'"\\q"'), listed("a").replace(b'"a"', b'"\xc3\xa9"'),
+        listed("a").replace(MD5.encode(), MD5.upper().encode()),
+        listed("a").replace(MD5.encode(), MD5.encode() + b".dir"),
+        listed("a").replace(b'"a"', b'"\\u0061"'), listed("a").replace(b'"a"', b'"\\q"'),
+        listed("a").replace(b'"a"', b'"\xc3\xa9"'),
         listed("a").replace(b'"a"', b'"\\ud800"'), listed("a").replace(b'"a"', b"NaN"),
     ],
 )  # fmt: skip
@@ -391,6 +396,7 @@ def test_a_list_that_dvc_would_not_write_is_refused(data: bytes) -> None:
         filelist.parse(data)
 
 
+@PATIENT
 @given(st.binary(max_size=100))
 def test_no_bytes_crash_the_reader_of_lists(data: bytes) -> None:
     with pytest.raises(ValueError):

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.dvc_project import Project, manifest_files, project, read_files, seal, write_files
 
-from muster.core.errors import Integrity, NotFound, Refused, Unavailable
+from muster.core.errors import Integrity, Invalid, NotFound, Refused, Unavailable
+from support.dvc_project import Project, manifest_files, project, read_files, seal, write_files
 
 pytestmark = pytest.mark.slow
 
@@ -58,7 +58,7 @@ def server(command: Sequence[str], port: int) -> Iterator[subprocess.Popen[bytes
 
 @dataclass(frozen=True)
 class Served:
-    """A registry whose remote is on a server, and where on this machine that server keeps an object, if it does."""
+    """A registry whose remote is on a server, and the directory in which that server keeps it, if any."""
 
     registry: Project
     process: subprocess.Popen[bytes]
@@ -91,7 +91,8 @@ def ssh(tmp_path: Path) -> Iterator[Served]:
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
     (home / "known_hosts").write_text(f"[127.0.0.1]:{port} {(keys / 'host.pub').read_text()}")
     (keys / "sshd_config").write_text(
-        f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {keys}/host\nPidFile none\nStrictModes no\nUsePAM no\n"
+        f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {keys}/host\nPidFile none\n"
+        "StrictModes no\nUsePAM no\n"
         f"AuthorizedKeysFile {home}/id_ed25519.pub\nPermitRootLogin prohibit-password\n"
         "PasswordAuthentication no\nKbdInteractiveAuthentication no\nSubsystem sftp internal-sftp\n"
     )
@@ -201,7 +202,7 @@ def test_other_bytes_from_a_server_are_named_and_nothing_appears(
         store.pull(stored.oid, manifest_files(stored), tmp_path / "out")
     assert [f.path for f in store.verify(stored.oid, manifest_files(stored))] == ["sub/7.bin"]
     assert not (tmp_path / "out").exists()
-    assert not [p for p in tmp_path.rglob(".scratch-*")]
+    assert not list(tmp_path.rglob(".scratch-*"))
 
 
 @pytest.mark.parametrize("kind", ["ssh", "http"])
@@ -248,6 +249,26 @@ def test_a_user_whom_the_server_does_not_know_is_refused(ssh: Served, tmp_path: 
         ssh.registry.store().missing(["0" * 32])
 
 
+def test_nobody_is_asked_for_a_password_where_nobody_is(ssh: Served, tmp_path: Path) -> None:
+    (tmp_path / "home/.ssh/id_ed25519").unlink()
+    with pytest.raises(Refused):
+        ssh.registry.store().missing(["0" * 32])
+
+
+def test_a_part_of_dvc_that_is_not_installed_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable) as caught:
+        project(tmp_path, "oss://bucket").store().missing(["0" * 32])
+    assert caught.value.hint == 'pip install "dvc[oss]"'
+
+
+def test_settings_that_dvc_refuses_are_the_users_to_correct(tmp_path: Path) -> None:
+    registry = project(tmp_path, "s3://bucket")
+    (registry.root / ".dvc/config.local").write_text("['remote \"storage\"']\nsecret = hunter2\n")
+    with pytest.raises(Invalid) as caught:
+        registry.store().missing(["0" * 32])
+    assert "hunter2" not in str(caught.value)
+
+
 def test_a_forbidden_object_is_refused(tmp_path: Path) -> None:
     code = (
         "import http.server, sys\n"
@@ -272,7 +293,8 @@ def test_access_that_s3_denies_is_refused(tmp_path: Path) -> None:
         "    def do_GET(self):\n"
         "        self.rfile.read(int(self.headers.get('content-length') or 0))\n"
         f"        body = b'{body}'\n"
-        "        self.send_response(403); self.send_header('content-length', str(len(body))); self.end_headers()\n"
+        "        self.send_response(403); self.send_header('content-length', str(len(body)))\n"
+        "        self.end_headers()\n"
         "        self.command == 'HEAD' or self.wfile.write(body)\n"
         "    do_HEAD = do_POST = do_PUT = do_GET\n"
         "http.server.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])), Handler).serve_forever()\n"

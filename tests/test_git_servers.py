@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from muster.backends.git import GitRepository
-from muster.core.errors import Conflict, Invalid, MusterError, Refused, Unavailable
+from muster.core.errors import Conflict, Invalid, MusterError, NotFound, Refused, Unavailable
 from muster.core.snapshot import Change
 from support.gitcli import git, refs, tip, write_hook
 from support.githttpd import GitHttpServer, git_http_server
@@ -219,6 +219,15 @@ def test_a_mirror_follows_a_branch_that_was_rewound(url: str, origin: Path) -> N
         publish(repository, x="1")
         git(origin, "update-ref", "refs/heads/main", str(first))
         assert repository.head() == repository.commit_of("main") == first
+
+
+def test_a_branch_that_is_deleted_over_there_is_not_found_here(url: str, origin: Path) -> None:
+    git(origin, "branch", "topic", "main")
+    with GitRepository(url) as repository:
+        assert repository.commit_of("topic") == tip(origin)
+        git(origin, "branch", "-D", "topic")
+        with pytest.raises(NotFound):
+            repository.commit_of("topic")
 
 
 def test_a_fresh_mirror_finds_an_old_commit_by_its_id(url: str, origin: Path) -> None:

@@ -391,7 +391,6 @@ def test_strict_yaml_is_read(data: bytes, value: Any) -> None:
         {"a": "\ud800"},
         {"\udfff": 1},
     ],
-    ids=repr,
 )
 def test_what_a_file_cannot_hold_is_not_written(value: dict[Any, Any]) -> None:
     with pytest.raises(Invalid):

@@ -145,7 +145,6 @@ def test_an_operation_changes_these_files_and_says_so(
         ops.Yank("bikes", 4, "Bob <bob@example.com>", "2027-01-01T00:00:00Z", "trained on the wrong data"),
         ops.RenameModel("bikes", "bikes"),
     ],
-    ids=repr,
 )
 def test_what_is_so_already_plans_nothing(operation: ops.Operation) -> None:
     change = plan(VALID, operation)
@@ -184,7 +183,6 @@ def test_files_are_written_in_canonical_form_under_the_editors_line() -> None:
         ops.DeleteVersion("bikes", 1, ANN, NOON, "x"),
         ops.DeleteVersion("bikes", 2, ANN, NOON, "x"),
     ],
-    ids=repr,
 )
 def test_what_somebody_else_moved_or_uses_is_a_conflict(operation: ops.Operation) -> None:
     with pytest.raises(Conflict):
@@ -200,7 +198,6 @@ def test_what_somebody_else_moved_or_uses_is_a_conflict(operation: ops.Operation
         ops.SetStage("bikes", 3, "production", expect=2),
         ops.SetStage("taxis", 1, "production", expect="none"),
     ],
-    ids=repr,
 )
 def test_an_expectation_that_holds_is_no_conflict(operation: ops.Operation) -> None:
     assert plan(VALID, operation)
@@ -225,7 +222,6 @@ def test_an_expectation_that_holds_is_no_conflict(operation: ops.Operation) -> N
         (ops.RenameModel("nobody", "cars"), "no model 'nobody'"),
         (version("lorries", "x"), "was renamed"),
     ],
-    ids=repr,
 )
 def test_what_is_not_there_is_not_found(operation: ops.Operation, says: str) -> None:
     with pytest.raises(NotFound, match=says):
@@ -256,7 +252,6 @@ def test_what_is_not_there_is_not_found(operation: ops.Operation, says: str) -> 
         ops.DeleteVersion("bikes", 6, ANN, NOON, ""),
         ops.DeleteModel("taxis", ANN, NOON, "\n"),
     ],
-    ids=ascii,
 )
 def test_what_cannot_be_is_invalid(operation: ops.Operation) -> None:
     with pytest.raises(Invalid):

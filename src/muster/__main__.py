@@ -1,5 +1,6 @@
-"""python -m muster: the command line."""
+"""`python -m muster` is the command `muster`."""
 
 from .frontends.cli import main
 
-main()
+if __name__ == "__main__":
+    main()

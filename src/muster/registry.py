@@ -8,33 +8,30 @@ crash at any step leaves garbage and never a broken registry, and the same reque
 from __future__ import annotations
 
 import os
-import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from . import resources, upkeep
-from .backends import formats
-from .backends.artifacts import ArtifactStore, Progress, silent
-from .backends.git import GitRepository, code_state
-from .backends.git import create as create_repository
-from .core import checks, compare, history, names, plans, registration, requests
-from .core import operations as ops
-from .core.diagnosis import Diagnosis
+from .backends.artifacts.progress import Progress, silent
+from .core import names
 from .core.errors import Conflict, Finding, Invalid, NotFound, Refused
-from .core.events import Event, events
-from .core.history import Entry, State
-from .core.message import message, reason_of
-from .core.models import Code, ModelVersion, RegisteredModel, Stored
-from .core.operations import Expect, Operation
-from .core.plans import Plan
-from .core.policy import Evidence, Pointer, Policy
-from .core.registration import Registration
 from .core.snapshot import EMPTY, Change, Snapshot
-from .core.template import lay_down
+from .reader import Reader
+
+# A deployment asks one question and goes: what no reference needs is imported by the methods that need it.
+if TYPE_CHECKING:
+    from .backends.artifacts.store import ArtifactStore
+    from .core import operations as ops
+    from .core.events import Event
+    from .core.history import State
+    from .core.models import ModelVersion
+    from .core.operations import Expect, Operation
+    from .core.plans import Plan
+    from .core.policy import Evidence, Pointer
+    from .core.registration import Registration
 
 ATTEMPTS = 20  # how often a write is planned again after losing a race
 PROPOSALS = "proposals/"
@@ -62,28 +59,14 @@ class Proposal:
     events: tuple[Event, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """What a reference names at one commit: all that a deployment needs to know."""
-
-    model: str
-    version: int
-    label: str | None
-    stage: str | None
-    aliases: tuple[str, ...]
-    commit: str | None
-    digest: str
-    uri: str
-
-
-class Registry:
+class Registry(Reader):
     """A registry on one branch of one git repository.
 
     `location` is a path inside a clone, a bare repository, or a URL; `branch` is the one HEAD names unless given. In a
     clone of a registry, reads answer from the clone and writes go to the repository it was cloned from, after which the
     clone is moved forward. `author` ("Name <email>") is git's own identity unless given.
 
-    Raises the classes of `muster.errors`: NotFound, Invalid, Refused, Conflict, Integrity, Unavailable.
+    Raises the errors that `muster` exports: NotFound, Invalid, Refused, Conflict, Integrity, Unavailable.
     """
 
     def __init__(
@@ -95,9 +78,8 @@ class Registry:
         cache: str | os.PathLike[str] | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> None:
-        self._cache = Path(cache) if cache is not None else _cache_directory()
-        self._git = GitRepository(location, branch, self._cache / "git")
-        self._author, self._clock, self._commit = author, clock, ""
+        super().__init__(location, branch, cache)
+        self._author, self._clock = author, clock
 
     @classmethod
     def create(
@@ -115,9 +97,15 @@ class Registry:
         `remote` is where DVC keeps the artifacts: a path or a URL such as s3://bucket/models; the directory
         `<location>.artifacts` unless given. Conflict if there is a registry already.
         """
-        is_url = "://" in str(location)
+        from . import resources
+        from .backends.git import create as create_repository
+        from .backends.git.address import is_url
+        from .core import checks
+        from .core.plans import Plan
+        from .core.template import lay_down
+
         path = Path(location).resolve()
-        if not is_url:
+        if not is_url(str(location)):
             create_repository(path, branch or "main", bare)
         elif remote is None:
             raise Invalid(
@@ -132,137 +120,6 @@ class Registry:
         registry._publish(Plan(now, change, (), (), ()), "")
         return registry
 
-    # --- reading -------------------------------------------------------------------------------------------------
-
-    @property
-    def location(self) -> str:
-        """Where the registry is, without credentials."""
-        return self._git.location
-
-    def at(self, revision: str) -> Registry:
-        """Return the registry as it was at a commit, a git tag or a date (the end of that day, UTC). It is read-only."""
-        past = object.__new__(type(self))
-        past.__dict__.update(self.__dict__)
-        past._commit = self._git.commit_of(revision)
-        return past
-
-    def snapshot(self) -> Snapshot:
-        """Return the registry as it is now, or as it was where `at` says so."""
-        return self._git.snapshot(self._commit or self._git.head())
-
-    def get(self, reference: str) -> ModelVersion:
-        """Return the version that reference names."""
-        return self.snapshot().get(reference)
-
-    def model(self, name: str) -> RegisteredModel:
-        """Return one registered model."""
-        return self.snapshot().model(name)
-
-    def models(self) -> list[RegisteredModel]:
-        """Return every registered model, by name."""
-        snapshot = self.snapshot()
-        return [snapshot.model(name) for name in snapshot.models()]
-
-    def versions(self, model: str) -> list[ModelVersion]:
-        """Return every version of a model, the newest first."""
-        snapshot = self.snapshot()
-        snapshot.model_document(model)
-        return [snapshot.version(model, number) for number in reversed(snapshot.versions(model))]
-
-    def search(
-        self, filter: str = "", order_by: Sequence[str] | str = (), max_results: int | None = None
-    ) -> list[ModelVersion]:
-        """Return the versions that filter describes, in order: MLflow's grammar and more, see `muster search --help`."""
-        from .core import query
-
-        condition, order = query.parse(filter, "versions"), query.parse_order(order_by, "versions")
-        snapshot = self.snapshot()
-        every = (snapshot.version(m, n) for m in snapshot.models() for n in snapshot.versions(m))
-        return query.sorted_rows((v for v in every if query.matches(condition, v)), order)[:max_results]
-
-    def search_models(
-        self, filter: str = "", order_by: Sequence[str] | str = (), max_results: int | None = None
-    ) -> list[RegisteredModel]:
-        """Return the models that filter describes, in order."""
-        from .core import query
-
-        condition, order = query.parse(filter, "models"), query.parse_order(order_by, "models")
-        return query.sorted_rows((m for m in self.models() if query.matches(condition, m)), order)[
-            :max_results
-        ]
-
-    def history(self, subject: str = "", limit: int | None = None) -> Iterator[Entry]:
-        """Yield what happened, newest first: to the registry, or to a model, version, alias or stage named by subject."""
-        snapshot = self.snapshot()
-        if snapshot.commit is None:
-            return
-        paths, concerns = history.scope(snapshot, subject)
-        shown = 0
-        for entry in self._git.log(snapshot.commit, paths):
-            after, before = self._git.snapshot(entry.commit), self._git.snapshot(entry.parent)
-            change = Change({p: after.files.get(p) for p in entry.paths})
-            found = tuple(e for e in events(before, change, after) if concerns(e))
-            if found or not subject:
-                subject_line = entry.message.partition("\n")[0]
-                reason = reason_of(entry.message)
-                yield Entry(entry.commit, entry.at, entry.author, reason, subject_line, found)
-                shown += 1
-            if limit is not None and shown >= limit:
-                return
-
-    def compare(self, a: str, b: str) -> compare.Comparison:
-        """Return how version b differs from version a."""
-        snapshot = self.snapshot()
-        return compare.compare(snapshot.get(a), snapshot.get(b))
-
-    def resolve(self, reference: str) -> Resolved:
-        """Return what reference names, read at one commit."""
-        snapshot = self.snapshot()
-        version = snapshot.get(reference)
-        uri = self._store(snapshot).uri(snapshot.artifact_oid(version.model, version.version))
-        return Resolved(
-            version.model,
-            version.version,
-            version.label,
-            version.stage,
-            version.aliases,
-            version.commit,
-            version.digest,
-            uri,
-        )
-
-    def policy(self, model: str | None = None) -> Policy:
-        """Return the gates in force, tightened by a model's own where one is named."""
-        return Policy.of(self.snapshot(), model)
-
-    def pull(self, reference: str, output: str | os.PathLike[str], progress: Progress | None = None) -> Path:
-        """Put a version's files into output, a new or empty directory, each verified against its SHA-256."""
-        snapshot = self.snapshot()
-        model, number = snapshot.resolve(reference)
-        manifest, oid = snapshot.manifest(model, number), snapshot.artifact_oid(model, number)
-        self._store(snapshot).pull(oid, manifest.files, Path(output), progress or silent)
-        return Path(output)
-
-    def load(self, reference: str, *, trust: bool = False, progress: Progress | None = None) -> Any:
-        """Return the model itself, loaded by its format from verified files.
-
-        A format that can run code when it is loaded (pickle and its kin) is Refused unless `trust` says that whoever
-        wrote it is trusted.
-        """
-        snapshot = self.snapshot()
-        model, number = snapshot.resolve(reference)
-        manifest, oid = snapshot.manifest(model, number), snapshot.artifact_oid(model, number)
-        artifact = manifest.artifacts[0]
-        tree = self._store(snapshot).tree(oid, manifest.files, manifest.digest, progress or silent)
-        return formats.load(artifact.format, tree / artifact.path, trust=trust)
-
-    def verify(self, reference: str, progress: Progress | None = None) -> tuple[Finding, ...]:
-        """Return what is wrong with a version's files in the artifact store, reading every byte of them."""
-        snapshot = self.snapshot()
-        model, number = snapshot.resolve(reference)
-        manifest, oid = snapshot.manifest(model, number), snapshot.artifact_oid(model, number)
-        return self._store(snapshot).verify(oid, manifest.files, progress or silent)
-
     # --- checking ------------------------------------------------------------------------------------------------
 
     def check(
@@ -273,6 +130,8 @@ class Registry:
         With no base the whole registry is judged; head is the registry's own head unless given. With `artifacts` the
         remote that base names is asked, too, whether every object is there.
         """
+        from .core import checks
+
         tip = self._git.commit_of(head) if head else self._commit or self._git.head()
         if tip is None:
             raise NotFound(f"{self.location} has no commit yet", "run `muster init`")
@@ -312,7 +171,7 @@ class Registry:
             try:
                 return self._publish(plan, reason)
             except Conflict:
-                time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 6)))  # noqa: S311
+                time.sleep(_pause(attempt))
         raise Conflict(f"{self.location} was too busy: {ATTEMPTS} attempts lost the race", "try again")
 
     def propose(self, *wanted: Operation, reason: str = "") -> Proposal:
@@ -338,6 +197,8 @@ class Registry:
         return self._git.snapshot(self._git.authority())
 
     def _plan(self, now: Snapshot, wanted: tuple[Operation, ...]) -> Plan:
+        from .core import plans
+
         if names.REGISTRY not in now:
             raise NotFound(
                 f"{self.location} is not a registry: it has no {names.REGISTRY}", "run `muster init`"
@@ -350,6 +211,8 @@ class Registry:
         return Outcome(commit, plan.events, note or "")
 
     def _write(self, plan: Plan, reason: str) -> str:
+        from .core.message import message
+
         change = replace(plan.change, message=message(plan.change.message, reason))
         return self._git.commit(plan.before.commit, change, self.author, self._clock())
 
@@ -378,14 +241,18 @@ class Registry:
         What the files say about themselves is taken over. The same content again returns the version that exists,
         unless `allow_duplicate`. The files are stored first; the commit that names them is made last.
         """
+        from .core.registration import Registration
+
         wanted = self.registration(Registration(model, Path(path), **said), progress)
         return self.registered(wanted, reason)[0]
 
     def registered(self, wanted: ops.RegisterVersion, reason: str = "") -> tuple[ModelVersion, Outcome]:
         """Submit a registration, and return the version that has its content now."""
+        from .core.operations import find_version
+
         outcome = self.submit(wanted, reason=reason)
         after = self._git.snapshot(outcome.commit)
-        number = ops.find_version(after, wanted.model, wanted.stored)
+        number = find_version(after, wanted.model, wanted.stored)
         assert number is not None  # noqa: S101  (it was found, or has just been written)
         return after.version(wanted.model, number), outcome
 
@@ -394,51 +261,48 @@ class Registry:
     ) -> ops.RegisterVersion:
         """Return the operation that registers a version, its files stored (or, in a dry run, only hashed).
 
-        Whatever policy or a name in use would refuse is refused before the files are read.
+        Whatever policy or a name in use would refuse is refused before the files are stored.
         """
-        path, now = Path(said.path), self.upstream()
-        described = formats.describe(path, said.format)
-        found = (described, self.author, self.now, self._training_code(path), path.is_file())
+        from .registering import prepare
 
-        def wanted(stored: Stored) -> ops.RegisterVersion:
-            described, by, at, code, is_file = found
-            return registration.request(said, described, stored, by, at, code, is_file)
-
-        if not dry_run:
-            early = self._plan(now, (wanted(registration.placeholder(said)),))
-            replace(
-                early, findings=tuple(f for f in early.findings if f.rule == "gates_pass")
-            ).require_sound()
-        store, beside = self._store(now), {name: Path(card) for name, card in said.beside.items()}
-        take = store.digest if dry_run else store.take
-        return wanted(take(path, beside, progress or silent))
-
-    def _training_code(self, path: Path) -> Code | None:
-        """The state of the repository that path, or else the working directory, is in; None if that is this registry."""
-        registry = self._git.work_tree()
-        for place in (path.resolve(), Path.cwd()):
-            if (registry is None or not place.is_relative_to(registry)) and (code := code_state(place)):
-                return code
-        return None
+        now = self.upstream()
+        return prepare(
+            said,
+            lambda wanted: self._plan(now, (wanted,)),
+            self._store(now),
+            self.author,
+            self.now,
+            self.work_tree,
+            progress or silent,
+            dry_run,
+        )
 
     def set_alias(self, alias: str, reference: str, *, expect: Expect = None, reason: str = "") -> Outcome:
         """Point alias at the version that reference names."""
+        from .core.operations import SetAlias
+
         model, version = self.upstream().resolve(reference)
-        return self.submit(ops.SetAlias(model, alias, version, expect), reason=reason)
+        return self.submit(SetAlias(model, alias, version, expect), reason=reason)
 
     def delete_alias(self, model: str, alias: str, *, expect: Expect = None, reason: str = "") -> Outcome:
         """Take alias away from model."""
-        return self.submit(ops.DeleteAlias(model, alias, expect), reason=reason)
+        from .core.operations import DeleteAlias
+
+        return self.submit(DeleteAlias(model, alias, expect), reason=reason)
 
     def promote(self, reference: str, stage: str, *, expect: Expect = None, reason: str = "") -> Outcome:
         """Move the version that reference names into stage."""
+        from .core.operations import SetStage
+
         model, version = self.upstream().resolve(reference)
-        return self.submit(ops.SetStage(model, version, stage, expect), reason=reason)
+        return self.submit(SetStage(model, version, stage, expect), reason=reason)
 
     def demote(self, reference: str, *, reason: str = "") -> Outcome:
         """Take the version that reference names out of its stage."""
+        from .core.operations import SetStage
+
         model, version = self.upstream().resolve(reference)
-        return self.submit(ops.SetStage(model, version, None), reason=reason)
+        return self.submit(SetStage(model, version, None), reason=reason)
 
     def rollback(self, pointer: str, to: int | None = None, *, reason: str) -> Outcome:
         """Move a stage or an alias back to the version that held it before, or to an earlier holder."""
@@ -446,6 +310,8 @@ class Registry:
 
     def rollback_operation(self, pointer: str, to: int | None = None) -> ops.SetStage | ops.SetAlias:
         """Return the operation that takes pointer (`bikes/production`, `bikes@champion`) back."""
+        from .core import requests
+
         now = self.upstream()
         target = requests.pointer(now, pointer)
         return requests.rollback(now, target, self._states(now, target), to)
@@ -461,19 +327,27 @@ class Registry:
 
         `said` is what `requests.annotation` takes: description, tags, remove_tags, evaluations, owners.
         """
+        from .core import requests
+
         return self.submit(requests.annotation(self.upstream(), reference, **said), reason=reason)
 
     def yank(self, reference: str, *, reason: str = "", undo: bool = False) -> Outcome:
         """Mark a version as not to be used, or as usable again."""
+        from .core.operations import Yank
+
         model, version = self.upstream().resolve(reference)
-        return self.submit(ops.Yank(model, version, self.author, self.now, reason, undo), reason=reason)
+        return self.submit(Yank(model, version, self.author, self.now, reason, undo), reason=reason)
 
     def rename(self, model: str, new_name: str, *, reason: str = "") -> Outcome:
         """Give a model another name."""
-        return self.submit(ops.RenameModel(model, new_name), reason=reason)
+        from .core.operations import RenameModel
+
+        return self.submit(RenameModel(model, new_name), reason=reason)
 
     def delete(self, reference: str, *, reason: str) -> Outcome:
         """Delete a version, or a model with all its versions if reference names one. Tombstones stay."""
+        from .core import requests
+
         wanted = requests.deletion(self.upstream(), reference, self.author, self.now, reason)
         return self.submit(wanted, reason=reason)
 
@@ -483,47 +357,28 @@ class Registry:
         """Return the artifact store of the state that writes build on."""
         return self._store(self.upstream())
 
-    def _store(self, snapshot: Snapshot) -> ArtifactStore:
-        config = snapshot.files.get(names.DVC_CONFIG)
-        if config is None:
-            raise NotFound(f"{self.location} has no {names.DVC_CONFIG}", "run `muster init`, or `dvc init`")
-        top = self._git.work_tree()
-        return ArtifactStore(config, self._git.root(), self._cache, top / ".dvc" / "cache" if top else None)
-
     def _states(self, snapshot: Snapshot, pointer: Pointer) -> Iterator[State]:
         """The states in which pointer changed, newest first; those under a model's former names after its own."""
+        from .core.history import State
+
         if snapshot.commit is None:
             return
         for entry in self._git.log(snapshot.commit, [pointer.path]):
             yield State(datetime.fromisoformat(entry.at[:-1] + "+00:00"), self._git.snapshot(entry.commit))
 
     def _evidence(self, before: Snapshot) -> Evidence:
+        from .core import history
+        from .core.policy import Evidence
+
         return Evidence(
             self._clock(),
             lambda pointer, version: history.held(self._states(before, pointer), pointer, version),
             lambda pointer, version: history.entered(self._states(before, pointer), pointer, version),
         )
 
-    def diagnose(self) -> Iterator[Diagnosis]:
-        """Yield what `muster doctor` says: each thing a registry needs, and how to mend what is wrong."""
-        return upkeep.diagnose(self, self._git)
-
-    def format(self, paths: Iterable[str] = (), only_look: bool = False) -> upkeep.Formatted:
-        """Write files of the working tree in their canonical form; all of the registry's unless paths are given."""
-        top = self._git.work_tree()
-        if top is None:
-            raise Refused(f"{self.location} has no working tree to write in", "run it in a clone")
-        return upkeep.format_files(top, self.snapshot(), tuple(paths), only_look)
-
-    def close(self) -> None:
-        """Let go of the processes that read the repository."""
-        self._git.close()
-
-    def __enter__(self) -> Registry:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def recover(self) -> None:
+        """Take back files that an interrupted write moved ahead of their branch. The next write does so too."""
+        self._git.recover()
 
 
 def load(reference: str, registry: Registry | str | os.PathLike[str] = ".", *, trust: bool = False) -> Any:
@@ -534,15 +389,14 @@ def load(reference: str, registry: Registry | str | os.PathLike[str] = ".", *, t
         return opened.load(reference, trust=trust)
 
 
+def _pause(attempt: int) -> float:
+    """Seconds to wait after losing a race: the more races were lost, the longer, and never in step with others."""
+    import random
+
+    return random.uniform(0, 0.02 * 2 ** min(attempt, 6))  # noqa: S311
+
+
 def _required(reason: str, what: str) -> str:
     if not reason.strip():
         raise Invalid(f"to {what} a reason is required", hint="say why with --reason")
     return reason
-
-
-def _cache_directory() -> Path:
-    """Where muster keeps what it can fetch again: $MUSTER_CACHE, else `muster` in the user's cache directory."""
-    if own := os.environ.get("MUSTER_CACHE"):
-        return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "muster"

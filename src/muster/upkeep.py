@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 from .core import dvcconfig, manifest, names, schema
 from .core.diagnosis import Diagnosis
-from .core.errors import Invalid, MusterError, NotFound
+from .core.errors import Invalid, MusterError, NotFound, Refused
 from .core.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from .backends.git import GitRepository
     from .registry import Registry
 
 
@@ -25,10 +24,11 @@ class Formatted:
     kept: Mapping[str, str]
 
 
-def diagnose(registry: Registry, git: GitRepository) -> Iterator[Diagnosis]:
+def diagnose(registry: Registry) -> Iterator[Diagnosis]:
     """Yield each thing a registry needs, and how to mend what is wrong."""
-    yield _look("repository", lambda: _repository(git), "say where it is: muster -R PATH")
-    yield _look("identity", git.author)
+    yield _look("repository", lambda: _repository(registry), "say where it is: muster -R PATH")
+    yield _look("identity", lambda: registry.author)
+    yield _look("leftovers", lambda: _leftovers(registry))
     try:
         snapshot = registry.upstream()
     except MusterError as error:
@@ -36,9 +36,8 @@ def diagnose(registry: Registry, git: GitRepository) -> Iterator[Diagnosis]:
         return
     yield _look("registry", lambda: _registry(snapshot), "run `muster init`")
     yield _look("dvc config", lambda: _remote(snapshot), "run `muster init`, or `dvc remote add`")
-    yield _look("artifacts", lambda: _artifacts(registry), "check the remote and your credentials")
+    yield _look("artifacts", lambda: _artifacts(registry, snapshot), "check the remote and your credentials")
     yield _look("rules", lambda: _rules(registry), "run `muster check`")
-    yield _look("leftovers", lambda: f"{git.sweep()} refs of interrupted writes swept away")
 
 
 def _look(what: str, ask: Callable[[], str], fix: str = "") -> Diagnosis:
@@ -48,9 +47,9 @@ def _look(what: str, ask: Callable[[], str], fix: str = "") -> Diagnosis:
         return Diagnosis(what, False, str(error).partition("\n")[0], error.hint or fix)
 
 
-def _repository(git: GitRepository) -> str:
-    head = git.head()
-    return f"{git.location} at {head[:12]}" if head else f"{git.location}, without a commit yet"
+def _repository(registry: Registry) -> str:
+    commit = registry.snapshot().commit
+    return f"{registry.location} at {commit[:12]}" if commit else f"{registry.location}, without a commit yet"
 
 
 def _registry(snapshot: Snapshot) -> str:
@@ -68,11 +67,18 @@ def _remote(snapshot: Snapshot) -> str:
     return f"remote {dvcconfig.parse_config(data).remote}"
 
 
-def _artifacts(registry: Registry) -> str:
-    store = registry.store()
-    nothing = "0" * 32
-    store.missing([nothing])
-    return f"{store.uri(nothing).rpartition('/files/')[0]} answers"
+def _artifacts(registry: Registry, snapshot: Snapshot) -> str:
+    """Ask the store for the files of one version: a directory that is not mounted answers like an empty one."""
+    store, nothing = registry.store(), "0" * 32
+    newest = (
+        (model, snapshot.versions(model)[-1]) for model in snapshot.models() if snapshot.versions(model)
+    )
+    model, number = next(newest, ("", 0))
+    lacking = store.missing([snapshot.artifact_oid(model, number) if model else nothing])
+    place = store.uri(nothing).rpartition("/files/")[0]
+    if model and lacking:
+        raise NotFound(f"{place} does not have the files of {model}/{number}")
+    return f"{place} answers"
 
 
 def _rules(registry: Registry) -> str:
@@ -81,8 +87,20 @@ def _rules(registry: Registry) -> str:
     return "every rule holds"
 
 
-def format_files(top: Path, registered: Snapshot, paths: tuple[str, ...], only_look: bool) -> Formatted:
-    """Write files of the work tree at top in canonical form; paths are below top, none means every one there is."""
+def _leftovers(registry: Registry) -> str:
+    registry.recover()
+    return "no write is half done"
+
+
+def format_files(registry: Registry, paths: tuple[str, ...], only_look: bool) -> Formatted:
+    """Write files of the registry's work tree in canonical form: those named, or every one there is.
+
+    Refused where there is no work tree. A registered manifest is passed over, a file with comments kept.
+    """
+    top = registry.work_tree
+    if top is None:
+        raise Refused(f"{registry.location} has no working tree to write in", "run it in a clone")
+    registered = registry.snapshot()
     changed: list[str] = []
     kept: dict[str, str] = {}
     for path in [_inside(top, p) for p in paths] or sorted(_registry_files(top)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -11,10 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from muster.backends.artifacts import ArtifactStore
+from muster.backends.artifacts.store import ArtifactStore
 from muster.core.dvcfile import DvcFile, dump
 from muster.core.models import ArtifactFile, Stored
 
+LARGE = 5 << 20  # bytes: more than the store holds in memory at once
+FILES = {
+    "model.bin": b"weights" * 1000,
+    "conf/über.json": b"{}",
+    "empty": b"",
+    "large.bin": bytes(range(256)) * (LARGE // 256),
+}
 DVC = str(Path(sys.executable).parent / "dvc")
 
 
@@ -22,7 +30,7 @@ def seal(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     """Keep the configuration of whoever runs the tests out of them."""
     for name in [n for n in os.environ if n.startswith(("GIT_", "DVC_", "AWS_", "SSH_", "XDG_"))]:
         monkeypatch.delenv(name)
-    home.mkdir()
+    home.mkdir(exist_ok=True)
     settings = {
         "HOME": str(home),
         "GIT_CONFIG_NOSYSTEM": "1",
@@ -106,3 +114,24 @@ def read_files(directory: Path) -> dict[str, bytes]:
 def manifest_files(stored: Stored) -> tuple[ArtifactFile, ...]:
     """What a manifest records of what was stored."""
     return tuple(ArtifactFile(file.path, file.size, file.sha256) for file in stored.files)
+
+
+def leftovers(*places: Path) -> list[str]:
+    """Everything temporary that is still there."""
+    return [
+        str(p)
+        for place in places
+        for p in place.rglob("*")
+        if ".muster-" in p.name or p.name.startswith(".scratch-")
+    ]
+
+
+def flip(path: Path) -> None:
+    """Change one byte of a file, and nothing else about it."""
+    status = path.stat()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(data)
+    path.chmod(stat.S_IMODE(status.st_mode))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))

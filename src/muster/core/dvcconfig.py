@@ -19,7 +19,6 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from urllib.parse import urlsplit
 
 from .errors import Finding, Invalid
 from .names import DVC_CONFIG
@@ -154,7 +153,7 @@ def _section_problems(
     if kind == "remote" and "url" not in items:
         yield 0, f"the remote {name!r} has no url"
     for key, (line, value) in items.items():
-        schemes, check = _KEYS[kind].get(key, (frozenset(), _anything))
+        schemes, check = KEYS[kind].get(key, (frozenset(), _anything))
         if not schemes:
             yield (
                 line,
@@ -200,6 +199,8 @@ def _problem_with_authority(url: str, users: bool) -> str | None:
         return "must name a host or a bucket, and carry no password"
     if match["user"] and not users:
         return "cannot carry a user's name"
+    from urllib.parse import urlsplit
+
     try:
         port = urlsplit(url).port
     except ValueError:
@@ -239,7 +240,7 @@ def _anything(value: str) -> str | None:
 _ALWAYS = frozenset({""})
 _EVERY = SCHEMES | {""}
 _HTTP = frozenset({"http", "https"})
-_KEYS: Mapping[str, Mapping[str, tuple[frozenset[str], Check]]] = {
+KEYS: Mapping[str, Mapping[str, tuple[frozenset[str], Check]]] = {
     "core": {
         "remote": (_ALWAYS, _word),
         "analytics": (_ALWAYS, _flag),

@@ -49,10 +49,11 @@ _CONSTANTS = {
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,39})")
 _FLOAT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,39})\.[0-9]{0,40}(?:[eE][-+][0-9]{1,4})?")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
-_AMBIGUOUS = re.compile(
+# Compiled when first used: a registry that muster wrote has few such scalars to look at.
+_AMBIGUOUS = (
     r"(?:yes|Yes|YES|no|No|NO|on|On|ON|off|Off|OFF|=|<<)"
     r"|[-+]?0[xX][0-9a-fA-F_]+|[-+]?0o?[0-7_]+|[-+]?0b[01_]+"
-    r"|[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)?|[-+]?\.[0-9_]+(?:[eE][-+]?[0-9]+)?"
+    r"|(?:[0-9]|[-+][0-9_])[0-9_]*(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)?|[-+]?\.[0-9_]+(?:[eE][-+]?[0-9]+)?"
     r"|[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?"
     r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt ].*)?"
 )
@@ -175,7 +176,7 @@ class _Reader:
             return number
         if _NOT_FINITE.fullmatch(text) or _FLOAT.fullmatch(text):
             raise self._wrong(event.start_mark, f"{text} is not a finite number")
-        if _AMBIGUOUS.fullmatch(text):
+        if re.fullmatch(_AMBIGUOUS, text):
             raise self._wrong(
                 event.start_mark,
                 f"{text} means different things to different YAML readers: write it as '{text}'",
@@ -208,7 +209,7 @@ def _represent_str(dumper: Any, text: str) -> Any:
     style, text = None, str.__str__(text)  # what a subclass holds, whatever it prints as
     if "\n" in text:
         style = "|"
-    elif _AMBIGUOUS.fullmatch(text) or text in _CONSTANTS or _NOT_FINITE.fullmatch(text):
+    elif re.fullmatch(_AMBIGUOUS, text) or text in _CONSTANTS or _NOT_FINITE.fullmatch(text):
         style = "'"
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 

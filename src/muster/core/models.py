@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +27,8 @@ def digest_of(files: Iterable[ArtifactFile]) -> str:
     It is the SHA-256 of the text `sha256sum` prints for them, sorted by path (two spaces, a line feed after each):
     Go's `dirhash.Hash1` with another prefix, and any shell can recompute it.
     """
+    import hashlib  # reading a manifest needs no hash
+
     lines = (f"{f.sha256}  {f.path}\n" for f in sorted(files, key=lambda f: f.path))
     return "sha256:" + hashlib.sha256("".join(lines).encode()).hexdigest()
 

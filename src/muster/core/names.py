@@ -24,10 +24,10 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import quote, unquote
 
 REGISTRY = "registry.yaml"
 DVC_CONFIG = ".dvc/config"
+DVC_LOCAL_CONFIG = ".dvc/config.local"
 MODELS = "models"
 LATEST = "latest"
 SCHEME = "models:/"
@@ -40,6 +40,7 @@ Kind = Literal[
 POINTERS: tuple[Kind, ...] = ("alias", "stage", "label")
 
 _SEGMENT = r"(?:[A-Za-z0-9_.-]|%[0-9A-F]{2})+"
+_PLAIN = re.compile(r"[A-Za-z0-9_.-]*")  # what stands for itself
 _NUMBER = r"[1-9][0-9]{0,8}"
 _WHOLE_NUMBER = re.compile(_NUMBER)
 _LAYOUT = re.compile(
@@ -96,11 +97,19 @@ def encode(name: str) -> str:
 
     Half a surrogate pair, which no name may contain, gives a segment that nothing decodes.
     """
+    if _PLAIN.fullmatch(name):
+        return name
+    from urllib.parse import quote
+
     return quote(name, safe="", errors="surrogatepass").replace("~", "%7E")
 
 
 def decode(segment: str) -> str:
     """Return the name that segment stands for; ValueError if it is not how `encode` writes a name."""
+    if _PLAIN.fullmatch(segment):
+        return segment
+    from urllib.parse import unquote
+
     name = unquote(segment, errors="strict")
     if encode(name) != segment:
         raise ValueError(f"{segment!r} is not the canonical encoding of a name")

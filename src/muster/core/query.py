@@ -90,7 +90,7 @@ _KEYWORDS: Final = frozenset(("AND", "OR", "NOT", "IN", "LIKE", "ILIKE", "IS", "
 _EQUALITY: Final = ("=", "!=", "IN", "NOT IN")
 _ORDERING: Final = ("<", "<=", ">", ">=")
 _PATTERNS: Final = ("LIKE", "ILIKE", "NOT LIKE", "NOT ILIKE")
-_OPERATORS: Final[Mapping[Type, tuple[str, ...]]] = {
+OPERATORS: Final[Mapping[Type, tuple[str, ...]]] = {
     "text": (*_EQUALITY, *_PATTERNS),
     "stage": (*_EQUALITY, *_PATTERNS),
     "number": (*_EQUALITY, *_ORDERING),
@@ -293,9 +293,9 @@ class _Parser:
                 self._expected("NULL")
             return Not(IsNull(attribute)) if negated else IsNull(attribute)
         type = self._fields[attribute.kind].type
-        if operator not in _OPERATORS[type]:
+        if operator not in OPERATORS[type]:
             instead = f"; did you mean {_INSTEAD[operator]!r}?" if operator in _INSTEAD else ""
-            allowed = ", ".join(_OPERATORS[type])
+            allowed = ", ".join(OPERATORS[type])
             message = f"{operator!r} does not compare {_attribute_text(attribute)} ({allowed} do)"
             self._fail(token.start, "operator_fits", message, instead)
         if operator in ("IN", "NOT IN"):

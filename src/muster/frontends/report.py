@@ -3,45 +3,52 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..core.compare import Comparison
-from ..core.diagnosis import Diagnosis
-from ..core.errors import Finding
-from ..core.events import Event
-from ..core.history import Entry
 from ..core.models import ArtifactFile, Code, ModelVersion, RegisteredModel, Signature
-from ..core.plans import Plan
-from ..core.policy import Gate, Policy
-from ..core.snapshot import Change
+
+if TYPE_CHECKING:
+    from ..core.compare import Comparison
+    from ..core.diagnosis import Diagnosis
+    from ..core.errors import Finding
+    from ..core.events import Event
+    from ..core.history import Entry
+    from ..core.plans import Plan
+    from ..core.policy import Gate, Policy
+    from ..core.snapshot import Change
 
 
 def safe(text: str, lines: bool = False) -> str:
-    """Return text with every control and direction-changing character shown as an escape, so that no terminal obeys it.
+    """Return text with every character that a terminal obeys, or that changes direction, shown as an escape.
 
-    `lines` keeps line feeds.
+    So are the marks of a command to the runner of a CI job, which reads what is printed: GitHub's takes `::name::` at
+    the beginning of a line, and `##[name]` anywhere in one. `lines` keeps line feeds.
     """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(c if c == "\n" and lines else _visible(c) for c in text)
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(c if c == "\n" and lines else _visible(c) for c in text)
+    return _CI_COMMAND.sub(r"\1\\x3a", text).replace("##[", r"##\x5b")
+
+
+_CI_COMMAND = re.compile(r"^(\s*):(?=:)", re.MULTILINE)
+
+
+def _is_visible(character: str) -> bool:
+    return unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
 def _visible(character: str) -> str:
-    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
-        return character.encode("unicode_escape").decode()
-    return character
+    return character if _is_visible(character) else character.encode("unicode_escape").decode()
 
 
 def plain(value: Any) -> Any:
     """Return value as JSON can write it: dataclasses become objects, tuples lists, times text."""
     if isinstance(value, ModelVersion):
         return version_document(value)
-    if isinstance(value, Plan):
-        return plan_document(value)
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):
@@ -56,8 +63,14 @@ def plain(value: Any) -> Any:
 
 
 def to_json(value: Any) -> str:
-    """Return value as indented JSON. Characters outside ASCII stay; a number that is not finite is an error."""
-    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+    """Return value as indented JSON; what `safe` would escape in it is escaped, too, as JSON does it.
+
+    ValueError for a number that is not finite.
+    """
+    text = json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+    if text.isascii():
+        return text
+    return "".join(c if c == "\n" or _is_visible(c) else json.dumps(c)[1:-1] for c in text)
 
 
 def version_document(version: ModelVersion) -> dict[str, Any]:
@@ -109,8 +122,10 @@ def finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
 
 
 def table(rows: Iterable[Sequence[object]], head: Sequence[str]) -> Iterator[str]:
-    """Yield the lines of a table whose columns are as wide as what is in them."""
-    cells = [[safe("" if c is None else str(c)) for c in row] for row in ([*head], *rows)]
+    """Yield the lines of a table whose columns are as wide as what is in them; empty ones are left out."""
+    columns = zip(head, *rows, strict=True)
+    shown = [column for column in columns if len(column) == 1 or any(c not in (None, "") for c in column[1:])]
+    cells = [[safe("" if c is None else str(c)) for c in row] for row in zip(*shown, strict=True)]
     widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
     for row in cells:
         line = "  ".join(c + " " * (w - _width(c)) for c, w in zip(row, widths, strict=True))
@@ -153,6 +168,19 @@ def version_table(versions: Sequence[ModelVersion]) -> Iterator[str]:
     )
     head = ("VERSION", "LABEL", "STAGE", "ALIASES", *(k.upper() for k in metrics), "CREATED", "DESCRIPTION")
     return table(rows, head)
+
+
+def registered_line(version: ModelVersion, events: Iterable[Event]) -> str:
+    """Return what a registration came to in a line."""
+    kinds = {event.kind for event in events}
+    if "version_registered" not in kinds:
+        return "these files are registered already: nothing to do (--allow-duplicate registers them again)"
+    made = "a new model, " if "model_created" in kinds else ""
+    files = f"{len(version.manifest.files)} file{'s' if len(version.manifest.files) != 1 else ''}"
+    formats = ", ".join(version.manifest.formats)
+    return safe(
+        f"registered: {made}{formats}, {size(version.manifest.size)} in {files}, {version.digest[:19]}"
+    )
 
 
 def diagnosis_line(found: Diagnosis) -> str:
@@ -212,13 +240,14 @@ def version_lines(version: ModelVersion) -> Iterator[str]:
 
 
 def history_lines(entries: Iterable[Entry]) -> Iterator[str]:
-    """Yield the lines of a history: who, when and why, and below it what."""
+    """Yield the lines of a history: when and who, and below it what and why."""
     for entry in entries:
-        why = f"  ({safe(entry.reason)})" if entry.reason else ""
-        yield f"{entry.at}  {entry.commit[:12]}  {safe(entry.author.partition(' <')[0])}{why}"
+        yield f"{entry.at}  {entry.commit[:12]}  {safe(entry.author.partition(' <')[0])}"
         yield from (f"    {safe(str(event))}" for event in entry.events)
         if not entry.events:
             yield f"    {safe(entry.subject)}"
+        if entry.reason:
+            yield f"    because: {safe(entry.reason)}"
 
 
 def comparison_lines(difference: Comparison) -> Iterator[str]:
@@ -241,8 +270,8 @@ def comparison_lines(difference: Comparison) -> Iterator[str]:
     if difference.formats.change != "same":
         yield f"format: {safe(f'{difference.formats.a} -> {difference.formats.b}')}"
     changed = [r for r in difference.files if r.change != "same"]
-    same = len(difference.files) - len(changed)
-    yield f"files: {len(changed)} differ, {same} are the same; {_signed(difference.size_delta)} bytes"
+    total = len(difference.files)
+    yield f"files: {len(changed)} of {total} differ; {_signed(difference.size_delta)} bytes"
     for row in changed:
         sizes = f"{_file_size(row.a)} -> {_file_size(row.b)}"
         yield f"    {row.change:<8} {safe(row.name)}  {sizes}"

@@ -5,9 +5,3 @@
 knows, `verified` in muster's own cache. `intake` brings files in, `delivery` out; `hashing`, `disk` and
 `progress` serve them.
 """
-
-from .delivery import Link
-from .progress import Progress, silent
-from .store import ArtifactStore
-
-__all__ = ["ArtifactStore", "Link", "Progress", "silent"]

@@ -6,8 +6,6 @@ repository's, and `.dvc/config.local`. The repository's comes from the caller as
 here imports DVC.
 """
 
-# ruff: noqa: PTH100, PTH111
-
 from __future__ import annotations
 
 import os
@@ -16,15 +14,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-from ...core.dvcconfig import DvcConfig
+from ...core.dvcconfig import DvcConfig, parse_config
 from ...core.errors import Invalid, Unavailable
 
 Section = dict[str, Any]
 
 # The keys whose value is a path, which DVC reads as relative to the directory of the file it stands in.
-_PATHS = ("credentialpath", "configpath", "keyfile", "cert_path", "key_path", "url")
+_PATHS = (
+    *("url", "credentialpath", "configpath", "keyfile", "cert_path", "key_path"),
+    *("gdrive_user_credentials_file", "gdrive_service_account_json_file_path"),
+)
 _NAMED = re.compile(r"\s*remote\s*\"(.*)\"\s*")
 _DEFAULT_KINDS = ("reflink", "copy")
 _MAX_JOBS = 16
@@ -48,8 +48,14 @@ class Settings:
         """The url without what a reader must not see."""
         if self.directory is not None:
             return self.url
+        from urllib.parse import urlsplit, urlunsplit
+
         parts = urlsplit(self.url)
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", "")).rstrip("/")
+
+    def uri(self, oid: str) -> str:
+        """Return where an object is: a path or a URL, without credentials."""
+        return f"{self.shown}/files/md5/{oid[:2]}/{oid[2:]}"
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -88,6 +94,11 @@ def settings_of(committed: DvcConfig, root: Path) -> Settings:
     return Settings(name, str(remote["url"]), sections)
 
 
+def uri_of(config: bytes, root: Path, oid: str) -> str:
+    """Return where an object is, by the committed configuration in config; see `settings_of` for root."""
+    return settings_of(parse_config(config), root).uri(oid)
+
+
 def _committed(config: DvcConfig) -> Section:
     remotes = {name: dict(items) for name, items in config.remotes.items()}
     return {"core": dict(config.core), "cache": dict(config.cache), "remote": remotes}
@@ -106,9 +117,8 @@ def _level(path: Path) -> Section:
     try:
         sections = _lower(ConfigObj(text.splitlines(True)).dict())
     except ConfigObjError as error:
-        place = (
-            f"{path}:{error.line_number}" if error.line_number else str(path)
-        )  # its text may quote a secret
+        # What the error says may quote a secret.
+        place = f"{path}:{error.line_number}" if error.line_number else str(path)
         raise Invalid(f"{place} is not DVC's configuration.", hint="Correct it, or remove it.") from None
     named = {match[1]: items for name, items in sections.items() if (match := _NAMED.fullmatch(name))}
     return _with_paths({**sections, "remote": named}, path.parent)

@@ -4,15 +4,12 @@ A file comes from muster's own cache, from the clone's DVC cache or from the rem
 None of them is trusted: what was taken is hashed, and what is wrong is dropped and looked for in the next.
 """
 
-# ruff: noqa: PTH101, PTH103, PTH108, PTH116, PTH120
-
 from __future__ import annotations
 
 import hashlib
 import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Literal
 
@@ -134,6 +131,8 @@ def in_parallel(jobs: int, do: Callable[[ArtifactFile], None], wanted: Sequence[
         for file in wanted:
             do(file)
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(jobs) as pool:
         try:
             for _ in pool.map(do, wanted):

@@ -4,12 +4,11 @@
 <root>/files/.muster-...        what is on its way, in a directory of its own for each writer
 """
 
-# ruff: noqa: PTH103, PTH104, PTH116, PTH120, PTH123
-
 from __future__ import annotations
 
 import itertools
 import os
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,14 +56,9 @@ class Directory:
 
     def read(self, oid: str, limit: int) -> bytes:
         """Return an object's bytes; Integrity if there are more than limit, NotFound if there is none."""
-        try:
-            with open(self.uri(oid), "rb", buffering=0) as file:
-                data = file.read(limit + 1)
-        except FileNotFoundError:
-            raise self._absent(oid) from None
-        if len(data) > limit:
-            raise Integrity(f"{self.uri(oid)} has more bytes.")
-        return data
+        self.require(oid, limit)
+        with open(self.uri(oid), "rb") as file:
+            return file.read(limit)
 
     def fetch(self, oid: str, target: str, limit: int) -> None:
         """Copy an object to a new file; Integrity if it is larger than limit, NotFound if there is none."""
@@ -72,12 +66,14 @@ class Directory:
         disk.clone(self.uri(oid), target, read_only=False)
 
     def require(self, oid: str, limit: int) -> None:
-        """Raise NotFound if there is no such object, and Integrity if it is larger than limit."""
+        """Raise NotFound if there is no such object, and Integrity if it is no file or larger than limit."""
         try:
-            size = os.stat(self.uri(oid)).st_size
+            status = os.stat(self.uri(oid))
         except FileNotFoundError:
             raise self._absent(oid) from None
-        if size > limit:
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device might never end
+            raise Integrity(f"{self.uri(oid)} is not a file.")
+        if status.st_size > limit:
             raise Integrity(f"{self.uri(oid)} has more bytes.")
 
     def _absent(self, oid: str) -> NotFound | Unavailable:
@@ -85,7 +81,10 @@ class Directory:
             return Unavailable(
                 f"The directory {self._root} is not there.", hint="Mount it, or correct the remote's url."
             )
-        return NotFound(f"There is no object {oid} in {self._root}.")
+        return NotFound(
+            f"There is no object {oid} in {self._root}.",
+            hint="Somebody removed it, or it was never pushed: register the version's files again.",
+        )
 
 
 class Writer:

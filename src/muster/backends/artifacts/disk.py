@@ -1,13 +1,11 @@
 """Files made so that nobody sees half of one: kernel copies, new files only, scratch directories."""
 
-# ruff: noqa: PTH101, PTH108, PTH112, PTH114, PTH123
-
 from __future__ import annotations
 
 import errno
 import fcntl
-import glob
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Sequence
@@ -23,18 +21,11 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 _FICLONE = 0x40049409  # ioctl_ficlone(2): share the blocks, where the file system can
 _STEP = 64 << 20
+_RANDOM = re.compile("[0-9a-f]{12}")
 _CHUNK = 4 << 20
-_CANNOT = frozenset(
-    {
-        errno.EXDEV,
-        errno.EINVAL,
-        errno.ENOSYS,
-        errno.EOPNOTSUPP,
-        errno.ENOTTY,
-        errno.EPERM,
-        errno.EACCES,
-        errno.EMLINK,
-    }
+_CANNOT = frozenset(  # "not in this way, or not between these two": another way may do
+    {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY}
+    | {errno.EPERM, errno.EACCES, errno.EMLINK}
 )
 
 
@@ -63,9 +54,11 @@ def clone(source: str, target: str, read_only: bool, kinds: Sequence[str] = ("re
 def scratch(parent: Path, name: str) -> Iterator[str]:
     """Give a new directory inside parent that is gone afterwards; clear away those of dead processes.
 
-    It is locked while in use. What `name` begins with is what its leftovers are known by.
+    It is called `<name><host>-<12 hex>` and locked while in use. On a network file system a lock may not be
+    seen from another host, so what another host left stays.
     """
     parent.mkdir(parents=True, exist_ok=True)
+    name += re.sub("[^A-Za-z0-9]", "", os.uname().nodename)[:60] + "-"
     _sweep(parent, name)
     path, descriptor = _locked_directory(parent, name)
     try:
@@ -108,9 +101,11 @@ def remove_tree(path: str) -> None:
 
 
 def _sweep(parent: Path, name: str) -> None:
-    for leftover in parent.glob(f"{glob.escape(name)}*"):
+    for entry in parent.iterdir():
+        if not entry.name.startswith(name) or not _RANDOM.fullmatch(entry.name, len(name)):
+            continue
         try:
-            descriptor = os.open(leftover, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            descriptor = os.open(entry, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError:
             continue
         try:
@@ -118,7 +113,7 @@ def _sweep(parent: Path, name: str) -> None:
         except OSError:  # in use, or nobody can tell
             continue
         else:
-            remove_tree(str(leftover))
+            remove_tree(str(entry))
         finally:
             os.close(descriptor)
 
@@ -160,21 +155,24 @@ def _write(descriptor: int, data: bytes) -> None:
 
 
 def _link(source: str, target: str, read_only: bool) -> bool:
+    """Make target a hard link of source; False where that cannot be."""
     try:
         os.link(source, target)
-        if read_only:
-            os.chmod(target, READ_ONLY)
     except OSError as error:
-        with suppress(FileNotFoundError):
-            os.unlink(target)
         if error.errno not in _CANNOT:
             raise
+        return False
+    try:
+        if read_only:
+            os.chmod(target, READ_ONLY)
+    except OSError:  # another user's file
+        os.unlink(target)
         return False
     return True
 
 
 def _copy(source: int, target: int) -> None:
-    """Copy one open file to another, empty one: a shared copy, else by the kernel, else by hand."""
+    """Copy one open file to another, empty one: a reflink, else by the kernel, else by hand."""
     try:
         fcntl.ioctl(target, _FICLONE, source)
     except OSError as error:
@@ -189,7 +187,6 @@ def _copy(source: int, target: int) -> None:
     except OSError as error:
         if error.errno not in _CANNOT or os.fstat(target).st_size:
             raise
-    # Some file systems say that they copied nothing where they cannot copy, so what is left is read and
-    # written.
+    # Some file systems say that they copied nothing where they cannot copy: read and write what is left.
     while chunk := os.read(source, _CHUNK):
         _write(target, chunk)

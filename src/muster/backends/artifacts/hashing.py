@@ -1,13 +1,10 @@
 """md5, DVC's address of a file, and sha256, the manifest's authority, of one reading of its bytes."""
 
-# ruff: noqa: PTH123
-
 from __future__ import annotations
 
 import hashlib
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +38,8 @@ def read_digests(path: str, count: Count) -> Digests:
     md5 is the slower of the two by far: a second thread does sha256 and the reading, and hashlib frees the
     GIL.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
     front, back = memoryview(bytearray(CHUNK)), memoryview(bytearray(CHUNK))
     total = 0

@@ -1,16 +1,14 @@
 """Taking files in: each is read once, and its digests are of the very bytes that are stored.
 
-A small file is read into memory, and written from there. A large one that is not stored yet is copied by the
-kernel, and the copy compared with the digests before it gets its name or is sent on: nobody else writes to it.
+A small file is read into memory, and written from there. A large one that is not stored yet is copied by
+the kernel, and the copy compared with the digests before it gets its name or is sent on: nobody else writes
+to it.
 """
-
-# ruff: noqa: PTH108, PTH116, PTH123
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from ...core.errors import Finding, Integrity, Invalid
@@ -49,6 +47,8 @@ class Intake:
         self, sources: Sequence[SourceFile], stored: Sequence[StoredFile], sent: Meter, jobs: int
     ) -> None:
         """Send the small files that the remote lacks."""
+        from concurrent.futures import ThreadPoolExecutor
+
         remote = self._remote
         if remote is None:
             return
@@ -131,7 +131,7 @@ def _ignore(size: int) -> None:
 
 
 def _read(source: SourceFile) -> bytes:
-    with _unchanging(source), open(source.location, "rb", buffering=0) as file:
+    with _unchanging(source), open(source.location, "rb") as file:
         data = file.read(SMALL + 1)
         if len(data) > SMALL:
             raise _changed(source)

@@ -35,6 +35,6 @@ class Meter:
                 self._report(self._what, self._done, self._total)
 
     def close(self) -> None:
-        """Report where it ended."""
+        """Report that all is done."""
         with self._lock:
-            self._report(self._what, self._done, self._total)
+            self._report(self._what, self._total, self._total)

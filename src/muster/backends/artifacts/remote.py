@@ -1,29 +1,31 @@
 """Objects on any server that DVC knows, through DVC's own file systems. The only module that imports DVC.
 
 Of DVC only its schema, its file systems and its object database are used: no repository, no index, no cache
-of its own, so that there is nothing of a checkout for it to read, no site cache shared with other users,
+of its own, so that there is nothing of a checkout for it to read, no site cache that other users write to,
 and neither analytics nor Studio are ever reached. Transfers are few and in small parts: DVC's own default
 takes 1.3 GB of memory for one file of 1 GiB on S3, and is no faster.
 """
 
-# ruff: noqa: PTH116
-
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from ...core.errors import Integrity, MusterError, NotFound, Refused, Unavailable
+from ...core.errors import Integrity, Invalid, MusterError, NotFound, Refused, Unavailable
 from .config import Settings
 from .disk import FULL, failure_of
 
 Count = Callable[[int], None]
 
-_PART = 8 << 20  # bytes of one part of a large transfer
+_PART = 16 << 20  # bytes of one part of a large transfer
+_PARTS_AT_ONCE = 2
+_LARGE = 4 << 20  # bytes from which a transfer counts as large
+_LARGE_AT_ONCE = 2  # with the above, 64 MB are on their way at most, and held twice
 _MAX_PARTS = 9_000  # S3 and its like take 10,000
 _HTTP = ("http", "https")
 
@@ -42,7 +44,10 @@ _REFUSING = frozenset(
         "PermissionDenied",
     }
 )
-_EXTRAS = {"webdavs": "webdav"}  # where the optional part of DVC is not named as the scheme is
+_PACKAGES = {scheme: f"muster-registry[{scheme}]" for scheme in ("s3", "ssh", "gs", "azure", "webdav")} | {
+    "webdavs": "muster-registry[webdav]"
+}
+_NO_BUCKET = frozenset({"NoSuchBucket", "ContainerNotFound"})
 _READ_ONLY_STATUS = frozenset({405, 501})
 
 
@@ -52,6 +57,7 @@ class Remote:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
+        self._large = threading.BoundedSemaphore(_LARGE_AT_ONCE)
         self._connection: tuple[Any, str] | None = None
 
     def uri(self, oid: str) -> str:
@@ -77,15 +83,17 @@ class Remote:
             place = self._place(oid)
             if fs.protocol not in _HTTP:
                 fs.makedirs(fs.parent(place))
-            fs.put_file(source, place, callback=_callback(count), **_sending(fs.protocol, source))
+            size = os.stat(source).st_size
+            with self._large if size > _LARGE else nullcontext():
+                fs.put_file(source, place, callback=_callback(count), **_sending(fs.protocol, size))
 
     def fetch(self, oid: str, target: str, limit: int) -> None:
         """Copy an object to a new file; Integrity if it is larger than limit, NotFound if there is none."""
         with self._translated("read from", oid):
             fs, _ = self._connect()
-            fs.get_file(
-                self._place(oid), target, callback=_callback(_ignore, limit, self.uri(oid)), **_receiving(fs)
-            )
+            callback = _callback(_ignore, limit, self.uri(oid))
+            with self._large if limit > _LARGE else nullcontext():
+                fs.get_file(self._place(oid), target, callback=callback, **_receiving(fs.protocol))
 
     def _connect(self) -> tuple[Any, str]:
         """Return DVC's file system of the remote, and the path of its objects."""
@@ -96,7 +104,7 @@ class Remote:
                 kind, settings, path = get_cloud_fs(dict(self._settings.sections), name=self._settings.name)
                 fs = kind(**settings)
                 if fs.protocol == "ssh":
-                    _trust_only_known_hosts(fs)
+                    _secure(fs)
                 self._connection = fs, fs.join(path, "files", "md5")
             return self._connection
 
@@ -127,7 +135,7 @@ class Remote:
         """Turn what a library raises into one of muster's errors, by what it is and not what it says."""
         try:
             yield
-        except MusterError:
+        except (MusterError, NameError, TypeError):  # the last two would be our own mistakes
             raise
         except ImportError as error:
             raise self._not_installed() from error
@@ -136,9 +144,10 @@ class Remote:
 
     def _not_installed(self) -> Unavailable:
         scheme = self._settings.url.partition("://")[0]
+        package = _PACKAGES.get(scheme, f"dvc[{scheme}]")
         return Unavailable(
             f"Remotes at {scheme}:// need an optional part of DVC, which is not installed.",
-            hint=f'pip install "dvc[{_EXTRAS.get(scheme, scheme)}]"',
+            hint=f'pip install "{package}"',
         )
 
     def _failure(self, doing: str, oid: str, error: Exception) -> MusterError:
@@ -146,6 +155,11 @@ class Remote:
         where = f"{self._settings.name!r} ({self._settings.shown})"
         if any(type(cause).__name__ == "RemoteMissingDepsError" for cause in causes):
             return self._not_installed()
+        if any(type(cause).__name__ == "ConfigError" for cause in causes):
+            return Invalid(
+                f"DVC refuses the settings of the remote {where}.",
+                hint="Look for a mistake in your own DVC configuration: `dvc config --list` shows it.",
+            )
         if any(type(cause).__name__ == "HostKeyNotVerifiable" for cause in causes):
             return Refused(
                 f"The host key of the remote {where} is not a known one.",
@@ -161,19 +175,32 @@ class Remote:
             )
         if full := next((c for c in causes if isinstance(c, OSError) and c.errno in FULL), None):
             return failure_of(full)
-        lost = any(_code(cause) in ("NoSuchBucket", "ContainerNotFound") for cause in causes)
-        if oid and not lost and any(isinstance(cause, FileNotFoundError) for cause in causes):
-            return NotFound(f"There is no object {oid} in the remote {where}.")
+        if any(_code(cause) in _NO_BUCKET for cause in causes):
+            return Unavailable(
+                f"The remote {where} is not there: no such bucket.", hint="Create it, or correct its url."
+            )
+        if oid and any(isinstance(cause, FileNotFoundError) for cause in causes):
+            return NotFound(
+                f"There is no object {oid} in the remote {where}.",
+                hint="Somebody removed it, or it was never pushed: register the version's files again.",
+            )
         return Unavailable(
             f"Could not {doing} the remote {where}: {type(error).__name__}.",
             hint="Check that it is up, and try again.",
         )
 
 
-def _trust_only_known_hosts(fs: Any) -> None:
-    """Have an SSH server's key checked, and keep the agent to ourselves: DVC does neither unless told to."""
-    fs.fs_args["known_hosts"] = ()  # asyncssh: those of the user
-    fs.fs_args["agent_forwarding"] = False
+def _secure(ssh: Any) -> None:
+    """Have an SSH server's key checked, keep the agent to ourselves, and ask nobody where nobody is.
+
+    DVC's file system accepts any server, lends it the agent, and prompts for passwords even in a pipeline.
+    """
+    from asyncssh import SSHClient
+
+    ssh.fs_args["known_hosts"] = ()  # to asyncssh: those of the user
+    ssh.fs_args["agent_forwarding"] = False
+    if not sys.stdin.isatty():
+        ssh.fs_args["client_factory"] = SSHClient
 
 
 async def _is_absent(fs: Any, url: str) -> bool:
@@ -193,18 +220,18 @@ def _ignore(size: int) -> None:
     """Count nothing."""
 
 
-def _sending(protocol: str, source: str) -> Mapping[str, int]:
+def _sending(protocol: str, size: int) -> Mapping[str, int]:
     """The options of fsspec's `put_file` that bound what it holds in memory."""
-    part = max(_PART, -(-os.stat(source).st_size // _MAX_PARTS))
+    part = max(_PART, -(-size // _MAX_PARTS))
     if protocol == "s3":
-        return {"chunksize": part, "max_concurrency": 2}
+        return {"chunksize": part, "max_concurrency": _PARTS_AT_ONCE}
     if protocol == "gs":
         return {"chunksize": part}
-    return {"max_concurrency": 2} if protocol == "azure" else {}
+    return {"max_concurrency": _PARTS_AT_ONCE} if protocol == "azure" else {}
 
 
-def _receiving(fs: Any) -> Mapping[str, int]:
-    return {"chunksize": _PART, "max_concurrency": 2} if fs.protocol == "s3" else {}
+def _receiving(protocol: str) -> Mapping[str, int]:
+    return {"chunksize": _PART, "max_concurrency": _PARTS_AT_ONCE} if protocol == "s3" else {}
 
 
 def _callback(count: Count, limit: int | None = None, uri: str = "") -> Any:
@@ -240,12 +267,13 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _code(error: BaseException) -> object:
+def _code(error: BaseException) -> int | str:
     """The code that a server gave: botocore's in `response`, aiohttp's `status`, azure's `error_code`."""
     response = getattr(error, "response", None)
     if isinstance(response, Mapping):
-        return response.get("Error", {}).get("Code")
-    return getattr(error, "status", None) or getattr(error, "error_code", None)
+        return str(response.get("Error", {}).get("Code"))
+    code = getattr(error, "status", None) or getattr(error, "error_code", None)
+    return code if isinstance(code, int) else str(code)
 
 
 def _refuses(error: BaseException) -> bool:

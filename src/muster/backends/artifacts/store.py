@@ -1,7 +1,5 @@
 """The artifact store: files of versions into DVC's remote and cache, and verified files out of them."""
 
-# ruff: noqa: PTH100, PTH101, PTH104, PTH108, PTH114, PTH116
-
 from __future__ import annotations
 
 import errno
@@ -32,6 +30,7 @@ NOTHING: Mapping[str, Path] = {}
 VERIFY_RULE = "artifact_is_intact"
 
 _OID = re.compile(r"[0-9a-f]{32}(?:\.dir)?")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -68,9 +67,9 @@ class ArtifactStore:
 
     def uri(self, oid: str) -> str:
         """Return where an object is: a path or a URL, without credentials."""
-        return self._remote.uri(_checked(oid))
+        return self._settings.uri(_checked(oid))
 
-    def take(self, source: Path, beside: Mapping[str, Path] = NOTHING, progress: Progress = silent) -> Stored:
+    def take(self, source: Path, progress: Progress = silent, beside: Mapping[str, Path] = NOTHING) -> Stored:
         """Store a file or directory in the DVC cache and the remote; what is there already is not sent again.
 
         `beside` are further files, by their path in the artifact. NotFound if there is no source, Invalid with
@@ -95,7 +94,7 @@ class ArtifactStore:
         return Stored(oid, stored)
 
     def digest(
-        self, source: Path, beside: Mapping[str, Path] = NOTHING, progress: Progress = silent
+        self, source: Path, progress: Progress = silent, beside: Mapping[str, Path] = NOTHING
     ) -> Stored:
         """Return what `take` would store, and store nothing."""
         sources = survey(source, beside)
@@ -140,8 +139,8 @@ class ArtifactStore:
         destination = Path(os.path.abspath(destination))
         _refuse_occupied(destination)
         with disk.disk_errors():
-            md5s = self._listing_of(oid, files, self._sources)
-            with disk.scratch(destination.parent, f".{destination.name[:100]}.partial-") as quarantine:
+            md5s = self._listing_of(oid, files, self._sources, kept=True)
+            with disk.scratch(destination.parent, f".{destination.name[:100]}.muster-") as quarantine:
                 self._lay_out(files, md5s, f"{quarantine}/files", link, Meter(progress, "pull", _size(files)))
                 try:
                     os.rename(f"{quarantine}/files", destination)
@@ -169,7 +168,7 @@ class ArtifactStore:
         findings: list[Finding] = []
         with disk.disk_errors(), self._cache.scratch() as scratch:
             try:
-                md5s = self._listing_of(oid, files, (self._remote,))
+                md5s = self._listing_of(oid, files, (self._remote,), kept=False)
             except (Integrity, NotFound) as error:
                 return (Finding("", VERIFY_RULE, str(error)),)
             meter = Meter(progress, "verify", _size(files))
@@ -194,13 +193,16 @@ class ArtifactStore:
             return ()
 
     def _listing_of(
-        self, oid: str, files: Sequence[ArtifactFile], sources: Sequence[Directory | Remote]
+        self, oid: str, files: Sequence[ArtifactFile], sources: Sequence[Directory | Remote], kept: bool
     ) -> Mapping[str, str]:
-        """Return the list that must name exactly the files of the manifest."""
+        """Return the list, which must name exactly the files of the manifest."""
+        for file in files:
+            if not _SHA256.fullmatch(file.sha256):  # it becomes part of a path
+                raise Integrity(f"The manifest's sha256 of {file.path!r} is none: {file.sha256!r}.")
         paths = [file.path for file in files]
         if problems := [f"{path!r} {why}" for path, why in filelist.problems_with_paths(paths)]:
             raise Integrity(f"The manifest names files that no artifact may have: {'; '.join(problems[:5])}.")
-        listed = self._listing(_checked(oid), sources, kept=len(sources) > 1 or sources == self._sources)
+        listed = self._listing(_checked(oid), sources, kept)
         if odd := sorted(set(paths) ^ set(listed)):
             raise Integrity(
                 f"The list of files {oid} is not that of the manifest: they differ in {', '.join(odd[:5])}.",
@@ -261,18 +263,21 @@ class ArtifactStore:
         if not os.path.lexists(place):
             return False
         meter = Meter(progress, "verify", _size(files))
-        if {file.path for file in files} == set(_paths_below(str(place))) and all(
-            _is_intact(f"{place}/{file.path}", file, meter) for file in files
+        if (
+            not place.is_symlink()
+            and {file.path for file in files} == set(_paths_below(str(place)))
+            and all(_is_intact(f"{place}/{file.path}", file, meter) for file in files)
         ):
             meter.close()
             return True
-        with self._cache.scratch() as scratch:
-            os.chmod(place, 0o700)
+        with self._cache.scratch() as scratch, suppress(FileNotFoundError):  # another took it away first
+            if not place.is_symlink():
+                os.chmod(place, 0o700)
             os.rename(place, f"{scratch}/refused")
         return False
 
     def _build_tree(self, oid: str, files: Sequence[ArtifactFile], place: Path, progress: Progress) -> None:
-        md5s = self._listing_of(oid, files, self._sources)
+        md5s = self._listing_of(oid, files, self._sources, kept=True)
         with self._cache.scratch() as scratch:
             built = f"{scratch}/tree"
             self._lay_out(files, md5s, built, "auto", Meter(progress, "pull", _size(files)))

@@ -1,7 +1,5 @@
 """What a file or directory that is to be stored consists of, and everything for which it is refused."""
 
-# ruff: noqa: PTH100, PTH116, PTH119
-
 from __future__ import annotations
 
 import os

@@ -8,8 +8,6 @@
 Nothing here is believed because it is here: whoever takes something from it hashes what he took.
 """
 
-# ruff: noqa: PTH103, PTH104, PTH108, PTH120, PTH123
-
 from __future__ import annotations
 
 import os
@@ -29,6 +27,8 @@ class VerifiedCache:
     @contextmanager
     def scratch(self) -> Iterator[str]:
         """Give a directory on the cache's file system that is gone afterwards."""
+        self._root.parent.mkdir(parents=True, exist_ok=True)
+        self._root.mkdir(mode=0o700, exist_ok=True)
         with disk.scratch(self._root, ".scratch-") as path:
             yield path
 
@@ -39,7 +39,7 @@ class VerifiedCache:
     def read_list(self, oid: str, limit: int) -> bytes | None:
         """Return what is kept as the list oid, if anything is."""
         try:
-            with open(f"{self._root}/lists/{oid}", "rb", buffering=0) as file:
+            with open(f"{self._root}/lists/{oid}", "rb") as file:
                 return file.read(limit)
         except FileNotFoundError:
             return None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import unquote
 
 from ...core.errors import Invalid
 
@@ -69,6 +68,8 @@ def parse_url(location: str) -> Address:
     name, colon, password = user.partition(":")
     if scheme not in ("http", "https"):
         return Address(f"{scheme}://{name}@{rest}" if name else f"{scheme}://{rest}")
+    from urllib.parse import unquote
+
     return Address(f"{scheme}://{rest}", unquote(name), unquote(password) if colon else None)
 
 

@@ -45,11 +45,11 @@ def move_branch(git: Git, layout: Layout, ref: str, new: str, old: str | None) -
     moved.
     """
     with locked(layout.common / "muster.lock", _LOCK_SECONDS):
-        _recover(git, layout)
         worktree = _worktree_of(git, layout, ref)
         if worktree is None:
             done = _swap(git, ref, new, old)
         else:
+            _recover(git, layout)
             done = _move_with_files(git, layout, _Move(worktree, ref, old, new))
         if done.returncode:
             judge(tip_of(git, ref), new, old, ref.removeprefix("refs/heads/"), done)

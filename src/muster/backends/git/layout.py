@@ -49,13 +49,21 @@ def start_of(path: Path) -> Path:
 
 def find_layout(git: Git, location: str) -> Layout:
     """Return where the parts are; NotFound if git was not started in a repository."""
-    done = git.ask("rev-parse", "--path-format=absolute", "--git-common-dir")
-    if done.returncode:
+    ask = ("rev-parse", "--path-format=absolute")
+    done = git.ask(*ask, "--git-common-dir", "--show-toplevel")
+    if not done.stdout:
         raise NotFound(
             f"{location} is not a git repository: {words(done)}", hint="make one with `muster init`"
         )
-    top = git.ask("rev-parse", "--path-format=absolute", "--show-toplevel")
-    return Layout(_path(done.stdout), None if top.returncode else _path(top.stdout))
+    if not done.stdout.startswith(b"/"):
+        require_git()  # before 2.31 git prints an option it does not know, and goes on
+    if done.returncode:  # a bare repository: git failed at the second question
+        return Layout(_path(done.stdout), None)
+    common, top = done.stdout.splitlines(keepends=True)[:2]
+    if common + top != done.stdout:  # a directory has a line feed in its name
+        top = git.ask(*ask, "--show-toplevel").stdout
+        common = done.stdout.removesuffix(top)
+    return Layout(_path(common), _path(top))
 
 
 def upstream_of(layout: Layout, branch: str) -> Upstream | None:

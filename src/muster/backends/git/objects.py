@@ -7,7 +7,6 @@ ends the pipe, so that the next answer is never the rest of the last one.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import subprocess
@@ -18,7 +17,7 @@ from typing import IO, cast
 
 from ...core.errors import Integrity, NotFound, Unavailable
 from ...core.snapshot import Tree
-from .process import Git, words
+from .process import Git, require_git, words
 
 FILE_MODES = ("100644", "100755")
 DIRECTORY = "40000"
@@ -95,6 +94,7 @@ class ObjectPipe:
         return Object(match[1].decode(), match[2].decode(), content[:-1])
 
     def _why_it_ended(self) -> NotFound | Unavailable:
+        require_git()
         done = self._git.ask("rev-parse", "--git-dir")
         if done.returncode:
             return NotFound(
@@ -121,6 +121,8 @@ def hash_object(kind: str, content: bytes, like: str) -> str:
     """Return the id that git gives to content in a repository whose ids are as long as `like`."""
     algorithm = "sha1" if len(like) == 40 else "sha256"
     header = b"%s %d\0" % (kind.encode(), len(content))
+    import hashlib
+
     return hashlib.new(algorithm, header + content, usedforsecurity=False).hexdigest()
 
 

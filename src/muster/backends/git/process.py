@@ -6,7 +6,6 @@ import functools
 import os
 import re
 import subprocess
-import tempfile
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, cast
@@ -58,13 +57,15 @@ class Git:
 
     def ask(self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Done:
         """Run git to its end, whatever its exit code."""
-        require_git()
-        return subprocess.run(
-            [*self._start, *arguments],
-            input=stdin,
-            capture_output=True,
-            env={**self._clean_environment(), **(env or {})},
-        )
+        environment = {**self._clean_environment(), **(env or {})}
+        command = [*self._start, *arguments]
+        try:
+            done = subprocess.run(command, input=stdin, capture_output=True, env=environment)
+        except FileNotFoundError as error:
+            raise _no_git() from error
+        if done.returncode:
+            require_git()  # where it works, nobody need ask how old it is
+        return done
 
     def run(self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
         """Return what git printed; Unavailable, with git's words, if it failed."""
@@ -88,6 +89,8 @@ class Git:
 
     def stream(self, *arguments: str) -> Generator[bytes, None, None]:
         """Yield the NUL-terminated fields git prints, as they come; git is stopped when the reader stops."""
+        import tempfile
+
         with tempfile.TemporaryFile() as said, self.open(*arguments, stderr=said) as process:
             cast(IO[bytes], process.stdin).close()
             try:

@@ -6,7 +6,6 @@ the new commit (done), somewhere else (conflict) or where it was (refused).
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +27,14 @@ _PROPOSE = (
 class Remote:
     """`name` is what git calls it: a URL, or a remote of the repository that `git` runs in.
 
-    `directory` is that repository's, where the lock against two fetches at once lives.
+    `directory` is that repository's, where the lock against two fetches at once lives. `maintained` lets git
+    pack it when it has grown: right for a mirror of ours, not for a user's clone.
     """
 
     git: Git
     name: str
     directory: Path
+    maintained: bool = False
 
     def refs(self, *patterns: str) -> Mapping[str, str]:
         """Return the refs that match patterns, with what HEAD names under `ref: HEAD`; Unavailable."""
@@ -48,6 +49,8 @@ class Remote:
 
     def unborn_branch(self) -> str:
         """Return the branch that HEAD of an empty remote names: only `clone` is told by the protocol."""
+        import tempfile
+
         with tempfile.TemporaryDirectory(prefix="muster-") as scratch:
             target = Path(scratch) / "empty.git"
             done = self.git.ask("clone", "--quiet", "--bare", "--", self.name, str(target))
@@ -87,7 +90,8 @@ class Remote:
                 "--refmap=",
                 "--no-recurse-submodules",
             ),
-            *("--no-auto-maintenance", "--no-prune", *options, "--", self.name, refspec),
+            "--auto-maintenance" if self.maintained else "--no-auto-maintenance",
+            *("--no-prune", *options, "--", self.name, refspec),
         )
         if done.returncode:
             raise self._unavailable(done)

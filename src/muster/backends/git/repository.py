@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import re
-import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -20,7 +18,7 @@ from .checkout import move_branch, recover, tip_of
 from .history import LogEntry
 from .layout import Layout, Upstream, find_layout, start_of, upstream_of
 from .objects import GitTree, ObjectPipe, is_oid
-from .process import Git
+from .process import Git, require_git
 from .remote import Remote
 from .writing import write_commit
 
@@ -47,12 +45,11 @@ class GitRepository:
         self.location, self._branch_given = redact(text), branch
         self._remote: Remote | None = None
         self._default = branch  # of a URL: what its HEAD named when we last looked
-        self._lock = threading.Lock()
         if is_url(text) and not Path(text).exists():
             self._mirror = _mirror_of(text, cache)
             address = parse_url(text)
             self._git = Git(None, self._mirror, address.configuration, address.environment)
-            self._remote = Remote(self._git, address.url, self._mirror)
+            self._remote = Remote(self._git, address.url, self._mirror, maintained=True)
         else:
             self._git = Git(start_of(Path(text).expanduser().absolute()))
         self._pipe = ObjectPipe(self._git, self.location)
@@ -103,7 +100,8 @@ class GitRepository:
     def commit_of(self, revision: str) -> str:
         """Return the commit that a commit id, branch, git tag or date names; NotFound if there is none.
 
-        A date names the last commit of the branch's first-parent line by then: a day by its end, in UTC.
+        A date names the last commit of the branch's first-parent line by then: a day by its end, in UTC. In a clone
+        a branch that only the upstream has, such as somebody's proposal, is fetched.
         """
         if not revision or revision.startswith(("-", ":")) or not revision.isprintable():
             raise Invalid(
@@ -119,6 +117,8 @@ class GitRepository:
         moment = history.parse_moment(revision)
         if commit is None and moment and tip:
             commit = history.commit_at(self._git, tip, moment)
+        if commit is None and self._remote is None:
+            commit = self._commit_upstream(revision)
         if commit is None:
             raise NotFound(
                 f"{self.location} has no commit {revision!r}", hint="see `git log`, or `git tag --list`"
@@ -178,8 +178,7 @@ class GitRepository:
         return write_commit(self._git, parent, change, author, at)
 
     def publish(self, new: str, old: str | None, branch: str | None = None) -> str | None:
-        """Move branch (None: the repository's own) from old (None: it must not exist) to new by
-        compare-and-swap.
+        """Move branch (None: our own) from old (None: it must not exist) to new by compare-and-swap.
 
         Conflict: it is somewhere else, and nothing is lost. Refused: it is where it was, as a server, a lock
         or local edits said no. Unavailable: the remote cannot be asked. In a clone the upstream's branch
@@ -198,6 +197,7 @@ class GitRepository:
         if upstream is not None:
             moved = upstream.ref if branch in (None, own) else f"{_HEADS}{branch}"
             self._upstream_remote(upstream).push(new, old, moved)
+            self._git.ask("update-ref", f"{_UPSTREAM}{moved.removeprefix(_HEADS)}", new)
             return self._catch_up(f"{_HEADS}{own}", new) if moved == upstream.ref else None
         if (target := branch or own) is None:
             raise Refused(f"HEAD of {self.location} is detached: it is on no branch", hint=_NO_BRANCH)
@@ -211,6 +211,7 @@ class GitRepository:
 
     def author(self) -> str:
         """Return "Name <email>" by git's own rules; Invalid if git does not know who the user is."""
+        require_git()  # whoever writes asks this first
         done = self._git.ask("-c", "user.useConfigOnly=true", "var", "GIT_AUTHOR_IDENT")
         if done.returncode:
             raise Invalid(
@@ -274,15 +275,27 @@ class GitRepository:
         found = self._pipe.read(f"{revision}^{{commit}}")
         return found.oid if found else None
 
+    def _commit_upstream(self, branch: str) -> str | None:
+        """Return the tip of a branch of the upstream, fetched; None if there is no such upstream or branch."""
+        upstream = self._upstream(self._own_branch())
+        if upstream is None or not _BRANCH.fullmatch(branch):
+            return None
+        remote, source = self._upstream_remote(upstream), f"{_HEADS}{branch}"
+        tip = remote.refs(source).get(source)
+        return self._bring(remote, source, f"{_UPSTREAM}{branch}", tip) if tip else None
+
     # Following a remote
 
     def _follow(self, remote: Remote, *named: str) -> str | None:
         """Return the tip of a URL's branch, fetched, as are the named refs, if the mirror lacks it."""
         given = f"{_HEADS}{self._branch_given}" if self._branch_given else None
         refs = remote.refs(given or "HEAD", *named)
-        for ref in refs.keys() & set(named):
-            _make_mirror(self._mirror, refs[ref])
-            self._bring(remote, ref, ref, refs[ref])
+        for ref in named:
+            if ref in refs:
+                _make_mirror(self._mirror, refs[ref])
+                self._bring(remote, ref, ref, refs[ref])
+            elif tip_of(self._git, ref) is not None:
+                self._git.run("update-ref", "-d", ref)  # it is gone over there
         ref, tip = given or refs.get("ref: HEAD", "HEAD"), refs.get(given or "HEAD")
         if tip is None:
             return None
@@ -337,6 +350,8 @@ def _mirror_of(url: str, cache: Path | None) -> Path:
     """Where the mirror of a URL is: the same for everybody's credentials."""
     home = cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "muster" / "git"
     bare = re.sub(r"(?<=//)[^/]*@", "", parse_url(url).url)
+    import hashlib
+
     return home / hashlib.sha256(bare.encode()).hexdigest()[:16]
 
 
@@ -354,4 +369,6 @@ def _make_mirror(mirror: Path, tip: str | None) -> None:
     try:
         draft.rename(mirror)
     except OSError:  # somebody else was first
+        import shutil
+
         shutil.rmtree(draft)

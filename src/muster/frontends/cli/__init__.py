@@ -6,6 +6,7 @@ This is the one place where errors become exit codes.
 
 from __future__ import annotations
 
+import gc
 import os
 import shlex
 import sys
@@ -75,8 +76,8 @@ class _Commands(click.Group):
             from difflib import get_close_matches
 
             near = get_close_matches(args[0], COMMANDS, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else ""
-            raise click.UsageError(f"no command '{args[0]}'.{hint}", ctx)
+            hint = f", did you mean '{near[0]}'?" if near else ""
+            raise click.UsageError(f"there is no command '{args[0]}'{hint}", ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -103,11 +104,15 @@ def group(ctx: click.Context, registry: str | None, branch: str | None) -> None:
     bikes/1.4.0 (a label).
     """
     ctx.obj = {"registry": registry, "branch": branch}
+    ctx.color = _colour()
 
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit."""
-    sys.exit(run(sys.argv[1:] if args is None else args))
+    gc.set_threshold(10_000)  # reading modules in makes no garbage: look for it less often
+    code = run(sys.argv[1:] if args is None else args)
+    gc.freeze()  # the process ends here: to look through all of it for garbage once more takes as long as a read
+    sys.exit(code)
 
 
 def run(args: list[str]) -> int:
@@ -116,28 +121,32 @@ def run(args: list[str]) -> int:
         result = group.main(args=args, prog_name="muster", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except MusterError as error:
-        _explain(error, args)
+        hint = error.hint
+        if isinstance(error, Refused) and hint.startswith("propose it"):
+            hint = f"propose it: {shlex.join(['muster', *args, '--propose'])}"
+        _explain(str(error), hint)
         return EXIT_CODES.get(type(error), 1)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return INTERRUPTED
-    except KeyboardInterrupt:
-        click.echo("interrupted", err=True)
-        return INTERRUPTED
-    except click.ClickException as error:
-        error.show()
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "muster"
+        _explain(error.format_message(), f"see {path} --help")
         return error.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except OSError as error:
+        _explain(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return EXIT_CODES[Unavailable]
 
 
-def _explain(error: MusterError, args: list[str]) -> None:
+def _explain(words: str, hint: str = "") -> None:
     from ..report import safe
 
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {safe(str(error), lines=True)}", err=True)
-    hint = error.hint
-    if isinstance(error, Refused) and hint.startswith("propose it"):
-        hint = f"propose it: {shlex.join(['muster', *args, '--propose'])}"
+    error, colour = click.style("error:", fg="red", bold=True), _colour()
+    click.echo(f"{error} {safe(words, lines=True)}", err=True, color=colour)
     if hint:
-        click.echo(f"{click.style('hint:', fg='cyan')} {safe(hint)}", err=True)
+        click.echo(f"{click.style('hint:', fg='cyan')} {safe(hint)}", err=True, color=colour)
+
+
+def _colour() -> bool | None:
+    """None: colours on a terminal alone. See https://no-color.org."""
+    return False if os.environ.get("NO_COLOR") else None

@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from .. import report
-from .common import at_option, json_option, open_registry, say
+from .common import at_option, command, json_option, open_registry, say
 from .progress import Bar
 
 BROKEN = 7  # the exit code of bytes that are not what was registered
 
 
-@click.command("pull")
+@command("pull")
 @click.argument("reference")
 @click.option(
     "--output", "-o", required=True, type=click.Path(path_type=Path), help="A new or empty directory."
@@ -22,9 +22,9 @@ BROKEN = 7  # the exit code of bytes that are not what was registered
 @json_option
 @click.pass_context
 def pull_command(ctx: click.Context, /, reference: str, output: Path, at: str | None, as_json: bool) -> None:
-    """Bring a version's files here, each verified against the SHA-256 in its manifest.
+    """Bring a version's files here, verified.
 
-    They appear in OUTPUT all at once, or not at all.
+    Each file is held against the SHA-256 in the manifest. They appear in OUTPUT all at once, or not at all.
     """
     registry = open_registry(ctx, at)
     with Bar() as bar:
@@ -32,7 +32,7 @@ def pull_command(ctx: click.Context, /, reference: str, output: Path, at: str | 
     say({"reference": reference, "path": str(output)}, lambda pulled: [pulled["path"]], as_json)
 
 
-@click.command("load-check")
+@command("load-check")
 @click.argument("reference")
 @click.option(
     "--trust", is_flag=True, help="Load formats that can run code: you trust whoever wrote the model."
@@ -43,20 +43,26 @@ def pull_command(ctx: click.Context, /, reference: str, output: Path, at: str | 
 def load_check_command(
     ctx: click.Context, /, reference: str, trust: bool, at: str | None, as_json: bool
 ) -> None:
-    """Load a version by its format, as `muster.load` does, and say what came of it."""
+    """Load a version by its format, and say what came of it.
+
+    It does what muster.load does in Python.
+    """
     with Bar() as bar:
         loaded = open_registry(ctx, at).load(reference, trust=trust, progress=bar)
     kind = f"{type(loaded).__module__}.{type(loaded).__qualname__}"
     say({"reference": reference, "type": kind}, lambda found: [found["type"]], as_json)
 
 
-@click.command("verify")
+@command("verify")
 @click.argument("reference")
 @at_option
 @json_option
 @click.pass_context
 def verify_command(ctx: click.Context, /, reference: str, at: str | None, as_json: bool) -> int:
-    """Read every byte of a version's files in the artifact store, and verify it."""
+    """Read a version's files in the artifact store, and verify each.
+
+    Every byte is read, and none is kept. Exits with 7 if one is not as it was registered.
+    """
     with Bar() as bar:
         findings = open_registry(ctx, at).verify(reference, bar)
     say({"reference": reference, "findings": findings}, lambda _: report.finding_lines(findings), as_json)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from .. import report
-from .common import FAILED, at_option, json_option, open_registry, say
+from .common import FAILED, RegistryCommand, at_option, command, json_option, open_registry, say
 
 
-@click.command("check")
+@command("check")
 @click.argument("base", required=False)
 @click.argument("head", required=False)
 @click.option(
@@ -19,9 +19,10 @@ from .common import FAILED, at_option, json_option, open_registry, say
 def check_command(
     ctx: click.Context, /, base: str | None, head: str | None, artifacts: bool, as_json: bool
 ) -> int:
-    """Check what HEAD changes over BASE, by BASE's rules and policy; or the whole registry.
+    """Check a change, or the whole registry, against every rule.
 
-    Exits with 5 if a rule is broken. Nothing of the tree being judged is run, and no DVC command either.
+    The change is what HEAD changes over BASE, judged by the rules and the policy of BASE. Exits with 5 if a rule is
+    broken. Nothing of the tree being judged is run, and no DVC command either.
     """
     registry = open_registry(ctx)
     findings = registry.check(base, head, artifacts)
@@ -34,20 +35,24 @@ def check_command(
     return FAILED if findings else 0
 
 
-@click.command("fmt")
+@command("fmt")
 @click.option(
     "--check", "only_check", is_flag=True, help="Change nothing; exit with 5 if something would change."
 )
 @click.argument("paths", nargs=-1, type=click.Path())
+@json_option
 @click.pass_context
-def fmt_command(ctx: click.Context, /, only_check: bool, paths: tuple[str, ...]) -> int:
-    """Write the registry's files in the working tree in their canonical form.
+def fmt_command(ctx: click.Context, /, only_check: bool, paths: tuple[str, ...], as_json: bool) -> int:
+    """Write files in their canonical form.
 
-    A registered manifest is left as it is, and so is a file with comments of its own.
+    All of the registry's files in the working tree unless PATHS are given. A registered manifest is left as it is,
+    and so is a file with comments of its own.
     """
-    done = open_registry(ctx).format(paths, only_check)
-    say(done.changed, lambda changed: map(report.safe, changed), as_json=False)
-    for path, why in done.kept.items():
+    from ...upkeep import format_files
+
+    done = format_files(open_registry(ctx), paths, only_check)
+    say(done, lambda _: map(report.safe, done.changed), as_json)
+    for path, why in () if as_json else done.kept.items():
         click.echo(f"left as it is: {report.safe(path)}: {report.safe(why)}", err=True)
     return FAILED if done.changed and only_check else 0
 
@@ -57,7 +62,7 @@ def policy_command() -> None:
     """Show what guards each stage and alias."""
 
 
-@policy_command.command("show")
+@policy_command.command("show", cls=RegistryCommand)
 @click.argument("model", required=False)
 @at_option
 @json_option

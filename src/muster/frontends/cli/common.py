@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -19,12 +21,33 @@ T = TypeVar("T")
 FAILED = 5  # the exit code of a check or a policy that failed
 
 
+class RegistryCommand(click.Command):
+    """A command on a registry, which may be named after the command, too: where most people type it."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        rest = super().get_params(ctx)[len(self.params) :]
+        return [*self.params, *_WHICH, *rest]
+
+
+def _which(ctx: click.Context, option: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        ctx.find_root().obj[option.name] = value
+
+
+_HERE: dict[str, Any] = {"expose_value": False, "callback": _which, "allow_from_autoenv": False}
+_WHICH = (
+    click.Option(["-R", "--registry"], metavar="URL|PATH", help="The registry. [default: here]", **_HERE),
+    click.Option(["--branch"], metavar="NAME", help="Its branch. [default: what HEAD names]", **_HERE),
+)
+command = partial(click.command, cls=RegistryCommand)
+
+
 def open_registry(ctx: click.Context, at: str | None = None) -> Registry:
     """Return the registry that the options name, closed when the command ends."""
     from ...registry import Registry
 
     options = ctx.find_root().obj
-    registry = Registry(options["registry"] or ".", options["branch"])
+    registry = Registry(options["registry"] or Path.cwd(), options["branch"])
     ctx.call_on_close(registry.close)
     return registry.at(at) if at else registry
 
@@ -125,14 +148,14 @@ def carry_out(
     """Plan, propose or submit an operation, say what came of it, and return the exit code."""
     if dry_run:
         plan = registry.plan(wanted)
-        say(plan, report.plan_lines, as_json)
+        say(report.plan_document(plan) if as_json else plan, lambda _: report.plan_lines(plan), as_json)
         return FAILED if plan.findings else 0
     if propose:
         proposal = registry.propose(wanted, reason=reason)
         say(proposal, lambda made: report.event_lines(made.events), as_json)
         if not as_json:
             click.echo(f"proposed on branch {proposal.branch}: check it with", err=True)
-            click.echo(f"    muster check {proposal.base[:12]} {proposal.commit[:12]}", err=True)
+            click.echo(f"    muster check {proposal.base[:12]} {proposal.branch}", err=True)
         return 0
     outcome = registry.submit(wanted, reason=reason)
     say(outcome, lambda done: report.event_lines(done.events), as_json)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import click
 
 from .. import report
-from .common import at_option, json_option, open_registry, say
+from .common import at_option, command, json_option, open_registry, say
 
 
-@click.command("list")
+@command("list")
 @click.argument("model", required=False)
 @at_option
 @json_option
 @click.pass_context
 def list_command(ctx: click.Context, /, model: str | None, at: str | None, as_json: bool) -> None:
-    """List models, or the versions of MODEL, the newest first."""
+    """List models, or the versions of one.
+
+    Versions come with the newest first, and with the first few metrics they have.
+    """
     registry = open_registry(ctx, at)
     if model is None:
         say(registry.models(), report.model_table, as_json)
@@ -22,13 +25,13 @@ def list_command(ctx: click.Context, /, model: str | None, at: str | None, as_js
         say(registry.versions(model), report.version_table, as_json)
 
 
-@click.command("search")
+@command("search")
 @click.argument("filter", default="")
 @click.option("--models", is_flag=True, help="Find models, not versions.")
 @click.option(
     "--order-by", multiple=True, metavar="KEY [ASC|DESC]", help="Such as 'metrics.rmse'; repeat for more."
 )
-@click.option("--max-results", type=click.IntRange(1), help="At most so many.")
+@click.option("--max-results", metavar="N", type=click.IntRange(1), help="At most so many.")
 @at_option
 @json_option
 @click.pass_context
@@ -55,13 +58,16 @@ def search_command(
         say(registry.search(filter, order_by, max_results), report.version_table, as_json)
 
 
-@click.command("show")
+@command("show")
 @click.argument("reference")
 @at_option
 @json_option
 @click.pass_context
 def show_command(ctx: click.Context, /, reference: str, at: str | None, as_json: bool) -> None:
-    """Show a model (bikes) or a version (bikes/3, bikes@champion)."""
+    """Show a model or a version.
+
+    A model: muster show bikes. A version: bikes/3, bikes@champion, bikes/production.
+    """
     from ...core.snapshot import parse_reference
 
     registry = open_registry(ctx, at)
@@ -71,40 +77,47 @@ def show_command(ctx: click.Context, /, reference: str, at: str | None, as_json:
         say(registry.get(reference), report.version_lines, as_json)
 
 
-@click.command("compare")
+@command("compare")
 @click.argument("a")
 @click.argument("b")
 @at_option
 @json_option
 @click.pass_context
 def compare_command(ctx: click.Context, /, a: str, b: str, at: str | None, as_json: bool) -> None:
-    """Compare versions A and B: metrics, parameters, signature, files."""
+    """Compare two versions.
+
+    How B differs from A: metrics, parameters, tags, signature, files.
+    """
     say(open_registry(ctx, at).compare(a, b), report.comparison_lines, as_json)
 
 
-@click.command("history")
+@command("history")
 @click.argument("subject", default="")
-@click.option("--limit", "-n", type=click.IntRange(1), help="At most so many entries.")
+@click.option("--limit", "-n", metavar="N", type=click.IntRange(1), help="At most so many entries.")
 @at_option
 @json_option
 @click.pass_context
 def history_command(
     ctx: click.Context, /, subject: str, limit: int | None, at: str | None, as_json: bool
 ) -> None:
-    """Say who changed what, when and why, the newest first.
+    """Say who changed what, when and why.
 
-    SUBJECT is a model, a version, an alias or a stage (bikes/production); nothing is the whole registry.
+    The newest comes first. SUBJECT is a model, a version, an alias or a stage (bikes/production); nothing is the
+    whole registry.
     """
     entries = open_registry(ctx, at).history(subject, limit)
     say(list(entries) if as_json else entries, report.history_lines, as_json)
 
 
-@click.command("resolve")
+@command("resolve")
 @click.argument("reference")
 @at_option
 @json_option
 @click.pass_context
 def resolve_command(ctx: click.Context, /, reference: str, at: str | None, as_json: bool) -> None:
-    """Say which version a reference names, at which commit, and where its files are."""
+    """Say which version a reference names.
+
+    --json says at which commit, too, the digest of its files and where they are.
+    """
     resolved = open_registry(ctx, at).resolve(reference)
     say(resolved, lambda found: [f"{report.safe(found.model)}/{found.version}"], as_json)

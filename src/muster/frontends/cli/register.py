@@ -10,13 +10,13 @@ import click
 from ...core import models
 from ...core.registration import Registration
 from .. import report
-from .common import carry_out, numbers, open_registry, pairs, remind, say, scalars, write_options
+from .common import carry_out, command, numbers, open_registry, pairs, remind, say, scalars, write_options
 from .progress import Bar
 
 _MANY: dict[str, Any] = {"multiple": True, "metavar": "KEY=VALUE"}
 
 
-@click.command("register")
+@command("register")
 @click.argument("name")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--format", metavar="NAME", help="The format, where it is not what the content says.")
@@ -55,8 +55,10 @@ def register_command(
 ) -> int:
     """Register a file or directory as a new version of a model.
 
-    The model is created where it does not exist. What the files say about themselves (an MLmodel file, an ONNX graph, a
-    scikit-learn pickle's class) is taken over; what you say goes before it. The same content again is the version that
+    The model is created where it does not exist. What the files say about themselves (an MLmodel file, an ONNX
+    graph, a
+    scikit-learn pickle's class) is taken over; what you say goes before it. The same content again is the version
+    that
     exists. The files are stored first; the commit comes last.
     """
     registry = open_registry(ctx)
@@ -82,11 +84,8 @@ def register_command(
         return carry_out(registry, wanted, reason, dry_run, propose, as_json)
     version, outcome = registry.registered(wanted, reason)
     say(version, lambda made: [report.safe(str(made))], as_json)
-    if not any(event.kind == "version_registered" for event in outcome.events):
-        click.echo(
-            "these files are registered already: nothing to do (--allow-duplicate registers them again)",
-            err=True,
-        )
+    if not as_json:
+        click.echo(report.registered_line(version, outcome.events), err=True)
     remind(outcome.note)
     return 0
 

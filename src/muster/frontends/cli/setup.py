@@ -5,41 +5,54 @@ from __future__ import annotations
 import click
 
 from .. import report
-from .common import json_option, open_registry, say
+from .common import command, json_option, open_registry, say
 
 
-@click.command("init")
-@click.argument("location", default=".")
+@command("init")
+@click.argument("location", required=False)
 @click.option("--name", help="The registry's name. [default: the directory's]")
 @click.option(
     "--remote", metavar="URL|PATH", help="Where DVC keeps the artifacts, such as s3://bucket/models."
 )
 @click.option("--bare", is_flag=True, help="Make a bare repository, as servers have.")
+@json_option
 @click.pass_context
 def init_command(
-    ctx: click.Context, /, location: str, name: str | None, remote: str | None, bare: bool
+    ctx: click.Context,
+    /,
+    location: str | None,
+    name: str | None,
+    remote: str | None,
+    bare: bool,
+    as_json: bool,
 ) -> None:
     """Lay down a registry in a git repository.
 
-    LOCATION is a new directory, an existing repository (bare or not), or the URL of one. What is there stays.
+    LOCATION is a new directory, an existing repository (bare or not), or the URL of one; here unless given. What is
+    there stays.
     Artifacts go to LOCATION.artifacts unless --remote names another place.
     """
     from ...registry import Registry
 
     options = ctx.find_root().obj
-    target = options["registry"] or location
+    target = location or options["registry"] or "."
     with Registry.create(target, name, remote, bare=bare, branch=options["branch"]) as registry:
+        made = {"location": registry.location, "commit": registry.snapshot().commit}
+    say(made, lambda _: (), as_json)
+    if not as_json:
         click.echo(f"a registry is at {report.safe(registry.location)}", err=True)
         click.echo("next: muster register NAME PATH", err=True)
 
 
-@click.command("doctor")
+@command("doctor")
 @json_option
 @click.pass_context
 def doctor_command(ctx: click.Context, /, as_json: bool) -> int:
     """Say what is missing or wrong, and how to mend it."""
+    from ...upkeep import diagnose
+
     with open_registry(ctx) as registry:
-        diagnoses = list(registry.diagnose())
+        diagnoses = list(diagnose(registry))
     say(diagnoses, lambda found: map(report.diagnosis_line, found), as_json)
     return 0 if all(d.ok for d in diagnoses) else 1
 

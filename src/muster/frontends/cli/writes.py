@@ -11,10 +11,21 @@ from ...core import operations as ops
 from ...core import requests
 from ...core.errors import Invalid
 from ...core.models import Evaluation
-from .common import carry_out, expect_option, expectation, numbers, open_registry, pairs, write_options
+from .. import report
+from .common import (
+    RegistryCommand,
+    carry_out,
+    command,
+    expect_option,
+    expectation,
+    numbers,
+    open_registry,
+    pairs,
+    write_options,
+)
 
 
-@click.command("promote")
+@command("promote")
 @click.argument("reference")
 @click.argument("stage")
 @expect_option
@@ -30,7 +41,7 @@ def promote_command(ctx: click.Context, /, reference: str, stage: str, expect: s
     return carry_out(registry, ops.SetStage(model, version, stage, expectation(expect)), **how)
 
 
-@click.command("demote")
+@command("demote")
 @click.argument("reference")
 @expect_option
 @write_options
@@ -42,7 +53,7 @@ def demote_command(ctx: click.Context, /, reference: str, expect: str | None, **
     return carry_out(registry, ops.SetStage(model, version, None, expectation(expect)), **how)
 
 
-@click.command("rollback")
+@command("rollback")
 @click.argument("pointer")
 @click.option(
     "--to", type=click.IntRange(1), metavar="N", help="An earlier holder. [default: the one before]"
@@ -50,9 +61,10 @@ def demote_command(ctx: click.Context, /, reference: str, expect: str | None, **
 @write_options
 @click.pass_context
 def rollback_command(ctx: click.Context, /, pointer: str, to: int | None, **how: Any) -> int:
-    """Move a stage (bikes/production) or an alias (bikes@champion) back to what it held before.
+    """Move a stage or an alias back to what it held before.
 
-    A reason is required. Policy may let a rollback in where it asks review for every other move.
+    POINTER is bikes/production or bikes@champion. A reason is required. Policy may let a rollback in where it asks
+    review for every other move.
     """
     if not how["reason"].strip() and not how["dry_run"]:
         raise Invalid("to roll back a reason is required", hint="say why with --reason")
@@ -65,7 +77,7 @@ def alias_command() -> None:
     """Set or remove aliases."""
 
 
-@alias_command.command("set")
+@alias_command.command("set", cls=RegistryCommand)
 @click.argument("reference")
 @click.argument("alias")
 @expect_option
@@ -82,7 +94,7 @@ def alias_set_command(
     )
 
 
-@alias_command.command("rm")
+@alias_command.command("rm", cls=RegistryCommand)
 @click.argument("model")
 @click.argument("alias", required=False)
 @expect_option
@@ -100,7 +112,7 @@ def alias_rm_command(
     return carry_out(registry, ops.DeleteAlias(model, alias.removeprefix("@"), expectation(expect)), **how)
 
 
-@click.command("tag")
+@command("tag")
 @click.argument("reference")
 @click.argument("tags", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--remove", "-r", multiple=True, metavar="KEY", help="Remove a tag; repeat for more.")
@@ -109,7 +121,7 @@ def alias_rm_command(
 def tag_command(
     ctx: click.Context, /, reference: str, tags: tuple[str, ...], remove: tuple[str, ...], **how: Any
 ) -> int:
-    """Set or remove tags of a version, or of a model if REFERENCE names one."""
+    """Set or remove tags of a version or a model."""
     if not tags and not remove:
         raise click.UsageError("say which tags: KEY=VALUE, or --remove KEY")
     registry = open_registry(ctx)
@@ -118,7 +130,7 @@ def tag_command(
     return carry_out(registry, wanted, **how)
 
 
-@click.command("annotate")
+@command("annotate")
 @click.argument("reference")
 @click.option("--description", "-d", help="What it is, in words.")
 @click.option("--owner", multiple=True, help="Who answers for the model; replaces who did. Repeat for more.")
@@ -140,7 +152,7 @@ def annotate_command(
     url: str,
     **how: Any,
 ) -> int:
-    """Describe a version or a model, or record an evaluation of a version."""
+    """Describe a version or a model, or record an evaluation."""
     if (evaluation is None) != (passed is None):
         raise click.UsageError("an evaluation needs --evaluation NAME and --passed or --failed")
     if description is None and not owner and evaluation is None:
@@ -156,13 +168,16 @@ def annotate_command(
     return carry_out(registry, wanted, **how)
 
 
-@click.command("yank")
+@command("yank")
 @click.argument("reference")
 @click.option("--undo", is_flag=True, help="It may be used again.")
 @write_options
 @click.pass_context
 def yank_command(ctx: click.Context, /, reference: str, undo: bool, **how: Any) -> int:
-    """Mark a version as not to be used. It stays, and nothing may point at it."""
+    """Mark a version as not to be used.
+
+    It stays where it is, and nothing may point at it. A reason is required.
+    """
     registry = open_registry(ctx)
     model, version = registry.upstream().resolve(reference)
     return carry_out(
@@ -170,30 +185,36 @@ def yank_command(ctx: click.Context, /, reference: str, undo: bool, **how: Any) 
     )
 
 
-@click.command("rename")
+@command("rename")
 @click.argument("model")
 @click.argument("new_name")
 @write_options
 @click.pass_context
 def rename_command(ctx: click.Context, /, model: str, new_name: str, **how: Any) -> int:
-    """Give a model another name. Its versions stay as they are; the old name says where it went."""
+    """Give a model another name.
+
+    Its versions stay as they are, and the old name says where they went.
+    """
     return carry_out(open_registry(ctx), ops.RenameModel(model, new_name), **how)
 
 
-@click.command("delete")
+@command("delete")
 @click.argument("reference")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @write_options
 @click.pass_context
 def delete_command(ctx: click.Context, /, reference: str, yes: bool, **how: Any) -> int:
-    """Delete a version, or a model with all its versions, leaving tombstones.
+    """Delete a version or a model, leaving tombstones.
 
-    Numbers are never used again, and the files stay in the artifact store. A reason is required.
+    A model goes with all its versions. Numbers are never used again, and the files stay in the artifact store. A
+    reason is required.
     """
     registry = open_registry(ctx)
     wanted = requests.deletion(registry.upstream(), reference, registry.author, registry.now, how["reason"])
     if not yes and not how["dry_run"] and not how["propose"]:
         if not sys.stdin.isatty():
             raise click.UsageError("there is no terminal to ask on: say --yes")
-        click.confirm(f"delete {reference}?", abort=True, err=True)
+        if not click.confirm(f"delete {report.safe(reference)}?", err=True):
+            click.echo("nothing was deleted", err=True)
+            return 1
     return carry_out(registry, wanted, **how)

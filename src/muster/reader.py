@@ -1,0 +1,242 @@
+"""Reading a registry: what was registered, what points at it, what happened, and the files themselves.
+
+Every answer is of one commit, read from git's objects and never from somebody's working tree. A deployment asks one
+question and goes: what a reference does not need is imported by the methods that need it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .backends.artifacts.progress import Progress, silent
+from .backends.git import GitRepository
+from .core import names
+from .core.errors import Finding, Integrity, NotFound
+from .core.snapshot import Change, Snapshot
+
+if TYPE_CHECKING:
+    from .backends.artifacts.store import ArtifactStore
+    from .core import compare
+    from .core.history import Entry
+    from .core.models import ModelVersion, RegisteredModel
+    from .core.policy import Policy
+
+R = TypeVar("R", bound="Reader")
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a reference names at one commit: all that a deployment needs to know."""
+
+    model: str
+    version: int
+    label: str | None
+    stage: str | None
+    aliases: tuple[str, ...]
+    commit: str | None
+    digest: str
+    uri: str
+
+
+class Reader:
+    """What a registry answers. `Registry` is one that can be changed, too; open that.
+
+    `location`, `branch` and `cache` are as for `Registry`.
+    """
+
+    def __init__(
+        self,
+        location: str | os.PathLike[str] = ".",
+        branch: str | None = None,
+        cache: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self._cache = Path(cache) if cache is not None else _cache_directory()
+        self._git = GitRepository(location, branch, self._cache / "git")
+        self._commit = ""
+
+    @property
+    def location(self) -> str:
+        """Where the registry is, without credentials."""
+        return self._git.location
+
+    @property
+    def work_tree(self) -> Path | None:
+        """The directory in which the registry is checked out; None for a bare repository and for a URL."""
+        return self._git.work_tree()
+
+    def at(self: R, revision: str) -> R:
+        """Return the registry as it was at a commit, a git tag or a date (the end of that day, UTC). It is read-only."""
+        past = object.__new__(type(self))
+        past.__dict__.update(self.__dict__)
+        past._commit = self._git.commit_of(revision)
+        return past
+
+    def snapshot(self) -> Snapshot:
+        """Return the registry as it is now, or as it was where `at` says so."""
+        return self._git.snapshot(self._commit or self._git.head())
+
+    def get(self, reference: str) -> ModelVersion:
+        """Return the version that reference names."""
+        return self.snapshot().get(reference)
+
+    def model(self, name: str) -> RegisteredModel:
+        """Return one registered model."""
+        return self.snapshot().model(name)
+
+    def models(self) -> list[RegisteredModel]:
+        """Return every registered model, by name."""
+        snapshot = self.snapshot()
+        return [snapshot.model(name) for name in snapshot.models()]
+
+    def versions(self, model: str) -> list[ModelVersion]:
+        """Return every version of a model, the newest first."""
+        snapshot = self.snapshot()
+        snapshot.model_document(model)
+        return [snapshot.version(model, number) for number in reversed(snapshot.versions(model))]
+
+    def search(
+        self, filter: str = "", order_by: Sequence[str] | str = (), max_results: int | None = None
+    ) -> list[ModelVersion]:
+        """Return the versions that filter describes, in order: MLflow's grammar and more, see `muster search --help`."""
+        from .core import query
+
+        condition, order = query.parse(filter, "versions"), query.parse_order(order_by, "versions")
+        snapshot = self.snapshot()
+        every = (snapshot.version(m, n) for m in snapshot.models() for n in snapshot.versions(m))
+        return query.sorted_rows((v for v in every if query.matches(condition, v)), order)[:max_results]
+
+    def search_models(
+        self, filter: str = "", order_by: Sequence[str] | str = (), max_results: int | None = None
+    ) -> list[RegisteredModel]:
+        """Return the models that filter describes, in order."""
+        from .core import query
+
+        condition, order = query.parse(filter, "models"), query.parse_order(order_by, "models")
+        return query.sorted_rows((m for m in self.models() if query.matches(condition, m)), order)[
+            :max_results
+        ]
+
+    def history(self, subject: str = "", limit: int | None = None) -> Iterator[Entry]:
+        """Yield what happened, newest first: to the registry, or to a model, version, alias or stage named by subject."""
+        from .core import history
+        from .core.events import events
+        from .core.message import reason_of
+
+        snapshot = self.snapshot()
+        if snapshot.commit is None:
+            return
+        paths, concerns = history.scope(snapshot, subject)
+        shown = 0
+        for entry in self._git.log(snapshot.commit, paths):
+            after, before = self._git.snapshot(entry.commit), self._git.snapshot(entry.parent)
+            change = Change({p: after.files.get(p) for p in entry.paths})
+            found = tuple(e for e in events(before, change, after) if concerns(e))
+            if found or not subject:
+                subject_line = entry.message.partition("\n")[0]
+                reason = reason_of(entry.message)
+                yield history.Entry(entry.commit, entry.at, entry.author, reason, subject_line, found)
+                shown += 1
+            if limit is not None and shown >= limit:
+                return
+
+    def compare(self, a: str, b: str) -> compare.Comparison:
+        """Return how version b differs from version a."""
+        from .core.compare import compare
+
+        snapshot = self.snapshot()
+        return compare(snapshot.get(a), snapshot.get(b))
+
+    def resolve(self, reference: str) -> Resolved:
+        """Return what reference names, read at one commit."""
+        from .backends.artifacts.config import uri_of
+
+        snapshot = self.snapshot()
+        version = snapshot.get(reference)
+        oid = snapshot.artifact_oid(version.model, version.version)
+        uri = uri_of(self._dvc_config(snapshot), self._git.root(), oid)
+        return Resolved(
+            version.model,
+            version.version,
+            version.label,
+            version.stage,
+            version.aliases,
+            version.commit,
+            version.digest,
+            uri,
+        )
+
+    def policy(self, model: str | None = None) -> Policy:
+        """Return the gates in force, tightened by a model's own where one is named."""
+        from .core.policy import Policy
+
+        return Policy.of(self.snapshot(), model)
+
+    def pull(self, reference: str, output: str | os.PathLike[str], progress: Progress | None = None) -> Path:
+        """Put a version's files into output, a new or empty directory, each verified against its SHA-256."""
+        snapshot = self.snapshot()
+        model, number = snapshot.resolve(reference)
+        manifest, oid = snapshot.manifest(model, number), snapshot.artifact_oid(model, number)
+        self._store(snapshot).pull(oid, manifest.files, Path(output), progress or silent)
+        return Path(output)
+
+    def load(self, reference: str, *, trust: bool = False, progress: Progress | None = None) -> Any:
+        """Return the model itself, loaded by its format from verified files.
+
+        A format that can run code when it is loaded (pickle and its kin) is Refused unless `trust` says that whoever
+        wrote it is trusted.
+        """
+        from .backends import formats
+
+        snapshot = self.snapshot()
+        model, number = snapshot.resolve(reference)
+        manifest, oid = snapshot.manifest(model, number), snapshot.artifact_oid(model, number)
+        artifact = manifest.artifacts[0]
+        tree = self._store(snapshot).tree(oid, manifest.files, manifest.digest, progress or silent)
+        return formats.load(artifact.format, tree / artifact.path, trust=trust)
+
+    def verify(self, reference: str, progress: Progress | None = None) -> tuple[Finding, ...]:
+        """Return what is wrong with a version's files in the artifact store, reading every byte of them."""
+        snapshot = self.snapshot()
+        model, number = snapshot.resolve(reference)
+        manifest, oid = snapshot.manifest(model, number), snapshot.artifact_oid(model, number)
+        return self._store(snapshot).verify(oid, manifest.files, progress or silent)
+
+    def store(self) -> ArtifactStore:
+        """Return where the files of the registry's versions are."""
+        return self._store(self.snapshot())
+
+    def _store(self, snapshot: Snapshot) -> ArtifactStore:
+        from .backends.artifacts.store import ArtifactStore
+
+        top, config = self.work_tree, self._dvc_config(snapshot)
+        return ArtifactStore(config, self._git.root(), self._cache, top / ".dvc" / "cache" if top else None)
+
+    def _dvc_config(self, snapshot: Snapshot) -> bytes:
+        config = snapshot.files.get(names.DVC_CONFIG)
+        if config is None:
+            raise NotFound(f"{self.location} has no {names.DVC_CONFIG}", "run `muster init`, or `dvc init`")
+        if names.DVC_LOCAL_CONFIG in snapshot:  # it may send credentials anywhere, and must be its user's own
+            raise Integrity(f"{names.DVC_LOCAL_CONFIG} is committed", "take it out of the repository")
+        return config
+
+    def close(self) -> None:
+        """Let go of the processes that read the repository."""
+        self._git.close()
+
+    def __enter__(self: R) -> R:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _cache_directory() -> Path:
+    """Where muster keeps what it can fetch again: $MUSTER_CACHE, else `muster` in the user's cache directory."""
+    if own := os.environ.get("MUSTER_CACHE"):
+        return Path(own)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "muster"

@@ -1,0 +1,57 @@
+"""From a file or directory to the operation that registers it: look at it, ask what would be refused, store it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .backends import formats
+from .backends.artifacts.progress import Progress
+from .backends.git import code_state
+from .core import registration
+from .core.models import Code, Stored
+from .core.operations import RegisterVersion
+from .core.plans import Plan
+from .core.registration import Registration
+
+if TYPE_CHECKING:
+    from .backends.artifacts.store import ArtifactStore
+
+
+def prepare(
+    said: Registration,
+    plan: Callable[[RegisterVersion], Plan],
+    store: ArtifactStore,
+    by: str,
+    at: str,
+    registry: Path | None,
+    progress: Progress,
+    dry_run: bool,
+) -> RegisterVersion:
+    """Return the operation that registers a version, its files stored (or, in a dry run, only hashed).
+
+    What policy or a name in use would refuse is refused before a byte is stored. `registry` is the registry's own
+    work tree, which is never taken for the training code.
+    """
+    path = Path(said.path)
+    described, code = formats.describe(path, said.format), _training_code(path, registry)
+
+    def wanted(stored: Stored) -> RegisterVersion:
+        return registration.request(said, described, stored, by, at, code, path.is_file())
+
+    if not dry_run:
+        early = plan(wanted(registration.placeholder(said)))
+        gates = tuple(finding for finding in early.findings if finding.rule == "gates_pass")
+        replace(early, findings=gates).require_sound()
+    beside = {name: Path(card) for name, card in said.beside.items()}
+    return wanted((store.digest if dry_run else store.take)(path, progress, beside))
+
+
+def _training_code(path: Path, registry: Path | None) -> Code | None:
+    """The state of the repository that path, or else the working directory, is in; None if that is the registry."""
+    for place in (path.resolve(), Path.cwd()):
+        if (registry is None or not place.is_relative_to(registry)) and (code := code_state(place)):
+            return code
+    return None

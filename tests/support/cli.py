@@ -1,0 +1,77 @@
+"""The command line as tests use it: a small registry of bikes, and commands run in a clone of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from muster import Registry
+from muster.core.operations import SetStage
+from support.gitcli import git
+
+START = datetime(2025, 1, 1, 12, tzinfo=timezone.utc)
+
+
+class Said(NamedTuple):
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """What it printed, which must be one JSON document."""
+        return json.loads(self.out)
+
+
+class Days:
+    """A clock on which a day passes between any two readings."""
+
+    def __init__(self) -> None:
+        self._days = 0
+
+    def __call__(self) -> datetime:
+        self._days += 1
+        return START + timedelta(days=self._days)
+
+
+def bikes(directory: Path) -> Path:
+    """Make a bare registry of bikes: 2 in production, 3 in staging and @champion, where 2 was before. And of vans."""
+    path = directory / "server.git"
+    with Registry.create(path, bare=True, clock=Days()) as registry:
+        for number, rmse in ((1, 70.0), (2, 58.5), (3, 51.25)):
+            model = directory / f"{number}.bin"
+            model.write_bytes(bytes([number]) * 2000)
+            said = {"metrics": {"rmse": rmse}, "params": {"depth": number}, "description": f"try {number}"}
+            registry.register("bikes", model, stage="staging" if number > 1 else None, **said)
+        git(path, "tag", "before-going-live")
+        proposal = registry.propose(SetStage("bikes", 2, "production"), reason="good enough")
+        git(path, "update-ref", "refs/heads/main", proposal.commit)
+        git(path, "update-ref", "-d", f"refs/heads/{proposal.branch}")
+        registry.set_alias("champion", "bikes/2")
+        registry.set_alias("champion", "bikes/3", reason="a lower rmse")
+        registry.register("vans", directory / "1.bin")
+    return path
+
+
+def clone_of(server: Path, path: Path) -> Path:
+    """Clone a registry, as people who work with it do."""
+    git(server, "clone", "--quiet", str(server), str(path))
+    return path
+
+
+def state_of(*directories: Path) -> str:
+    """A digest of every file in directories: what is unchanged when nothing was written."""
+    digest = hashlib.sha256()
+    for directory in directories:
+        for top, subdirectories, files in os.walk(directory):
+            subdirectories.sort()
+            for name in sorted(files):
+                path = Path(top, name)
+                digest.update(str(path).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()

@@ -1,0 +1,141 @@
+"""Which remote the store uses: the committed configuration, and the levels of the user's own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from muster.core.errors import Invalid, MusterError, Refused, Unavailable
+from muster.core.models import Stored
+from support.dvc_project import (
+    FILES,
+    Project,
+    project,
+    seal,
+    write_files,
+)
+
+
+@pytest.fixture(autouse=True)
+def _sealed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seal(monkeypatch, tmp_path / "home")
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Project:
+    return project(tmp_path)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return write_files(tmp_path / "source", FILES)
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Path:
+    return tmp_path / "remote"
+
+
+def test_a_configuration_that_is_not_plain_is_refused_at_once(registry: Project) -> None:
+    with pytest.raises(Invalid):
+        registry.store(config=b"[core]\nremote = s\n['remote \"s\"']\nurl = ../x\ncredentialpath = y\n")
+
+
+def test_without_a_remote_the_way_out_is_said(registry: Project, source: Path) -> None:
+    with pytest.raises(Invalid) as caught:
+        registry.store(config=b"").take(source)
+    assert "dvc remote add" in caught.value.hint
+
+
+def test_the_committed_configuration_counts_and_not_that_of_the_work_tree(
+    registry: Project, source: Path, tmp_path: Path
+) -> None:
+    (registry.root / ".dvc/config").write_text(
+        "[core]\nremote = x\n['remote \"x\"']\nurl = ../../elsewhere\n"
+    )
+    registry.store().take(source)
+    assert (tmp_path / "remote").exists() and not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("level", ["dvc", "dvc-system", "local"])
+def test_levels_of_the_users_own_are_merged_as_dvc_merges_them(level: str, tmp_path: Path) -> None:
+    from dvc.config import Config
+
+    registry = project(tmp_path, "s3://bucket/a", {"region": "eu"})
+    own = registry.root / ".dvc/config.local" if level == "local" else tmp_path / "home" / level / "config"
+    own.parent.mkdir(exist_ok=True)
+    own.write_text(
+        "[core]\nremote = STORAGE\n['remote \"Storage\"']\nurl = s3://mine/b\nregion = us, x\n"
+        "credentialpath = ~/c\n"
+        "['remote \"storage\"']\nURL = s3://mine/c\nconfigpath = rel/c\nregion = us\n"
+        "[cache]\ntype = hardlink,copy\n"
+    )
+    from muster.backends.artifacts.config import settings_of
+    from muster.core.dvcconfig import parse_config
+
+    ours = settings_of(parse_config(registry.config), registry.root)
+    theirs = Config(str(registry.root / ".dvc"), validate=False)
+    assert ours.sections["remote"] == theirs["remote"]
+    assert ours.url == theirs["remote"]["storage"]["url"]
+    assert ours.kinds == ("hardlink", "copy")
+    assert ours.name == "storage"
+
+
+def test_a_url_is_shown_without_its_credentials(tmp_path: Path) -> None:
+    registry = project(tmp_path, "https://example.com/store/")
+    (registry.root / ".dvc/config.local").write_text(
+        "['remote \"storage\"']\nurl = https://ada:secret@example.com:8443/store?sig=secret\n"
+    )
+    assert registry.store().uri("0" * 32) == "https://example.com:8443/store/files/md5/00/" + "0" * 30
+
+
+@pytest.mark.parametrize("key", ["version_aware", "worktree"])
+def test_a_remote_that_keeps_files_by_their_names_is_refused(
+    key: str, registry: Project, source: Path
+) -> None:
+    (registry.root / ".dvc/config.local").write_text(f"['remote \"storage\"']\n{key} = True\n")
+    with pytest.raises(Invalid):
+        registry.store().take(source)
+
+
+def test_a_broken_file_of_the_users_own_is_named_and_not_quoted(registry: Project, source: Path) -> None:
+    (registry.root / ".dvc/config.local").write_text("[core]\nsecret words\n")
+    with pytest.raises(Invalid, match=r"config\.local:2") as caught:
+        registry.store().take(source)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_hard_link_is_made_only_where_the_configuration_asks_for_it(
+    registry: Project, source: Path, tmp_path: Path
+) -> None:
+    config = registry.config + b"[cache]\n    type = hardlink,copy\n"
+    stored: Stored = registry.store(config=config).take(source)
+    large = next(f for f in stored.files if f.path == "large.bin")
+    cached = registry.root / ".dvc/cache/files/md5" / large.md5[:2] / large.md5[2:]
+    assert cached.samefile(source / "large.bin")
+    assert not (tmp_path / "remote/files/md5" / large.md5[:2] / large.md5[2:]).samefile(source / "large.bin")
+
+
+def test_a_directory_that_may_not_be_written_is_refused(tmp_path: Path, source: Path) -> None:
+    registry = project(tmp_path, "/proc/muster")
+    with pytest.raises((Refused, Unavailable)) as caught:
+        registry.store(work_tree=False).take(source)
+    assert isinstance(caught.value, MusterError)
+
+
+def test_a_local_remote_needs_no_dvc(registry: Project, source: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from muster.backends.artifacts.store import ArtifactStore\n"
+        "root = Path(sys.argv[1]); config = (root / '.dvc/config').read_bytes()\n"
+        "store = ArtifactStore(config, root, root / 'c')\n"
+        "store.missing([store.take(Path(sys.argv[2])).oid])\n"
+        "heavy = {'dvc', 'dvc_data', 'dvc_objects', 'fsspec'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(registry.root), str(source)], capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "[]", done.stderr
