@@ -182,10 +182,7 @@ def _model(before: Snapshot, after: Snapshot, place: names.Place) -> Iterator[Ev
     elif old is None or "renamed_to" in old:
         yield Event("model_created", f"{place.model}: created", place.model)
     elif words := list(_changed_words(old, new)):
-        fields = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-        yield Event(
-            "model_changed", f"{place.model}: {', '.join(words)}", place.model, details={"fields": fields}
-        )
+        yield Event("model_changed", f"{place.model}: {', '.join(words)}", place.model)
 
 
 def _registry(before: Snapshot, after: Snapshot, place: names.Place) -> Iterator[Event]:
