@@ -106,12 +106,25 @@ def policy_and_data_are_apart(judgement: Judgement) -> Iterator[Finding]:
     paths = {*judgement.change.files, *judgement.change.special}
     policy = sorted(p for p in paths if p in _POLICY_FILES or p.startswith(_POLICY_DIRECTORIES))
     models = any(p.startswith(f"{names.MODELS}/") for p in paths)
-    guards = [e for e in judgement.events if e.kind == "model_changed" and "policy" in e.details["fields"]]
-    moves = any(e.kind in ("stage_changed", "alias_set", "alias_removed") for e in judgement.events)
-    if (policy and models) or (guards and moves):
-        path = policy[0] if policy else names.path("model", guards[0].model)
+    guards = sorted(p for p in paths if p.endswith("/model.yaml") and _policy_changes(judgement, p))
+    moves = guards and any(
+        e.kind in ("stage_changed", "alias_set", "alias_removed") for e in judgement.events
+    )
+    if (policy and models) or moves:
+        path = (policy or guards)[0]
         message = "policy and models change together: make it two changes, so that each is judged by what was before"
         yield Finding(path, policy_and_data_are_apart.__name__, message)
+
+
+def _policy_changes(judgement: Judgement, path: str) -> bool:
+    """Whether the model.yaml at path, on both sides of the change, has another policy after it."""
+    if path not in judgement.before or path not in judgement.after:
+        return False
+    try:
+        old, new = judgement.before.document(path), judgement.after.document(path)
+        return bool(old.get("policy") != new.get("policy"))
+    except (Invalid, AttributeError):
+        return True  # nobody can tell
 
 
 CHANGE_CHECKS: tuple[Callable[[Judgement], Iterator[Finding]], ...] = (
