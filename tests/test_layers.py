@@ -41,11 +41,7 @@ ONLY_IN = {
     "dvc": ("muster.backends.artifacts.remote",),
     "dvc_data": ("muster.backends.artifacts.remote",),
     "dvc_objects": ("muster.backends.artifacts.remote",),
-<<<<<<< HEAD
-    "subprocess": ("muster.backends.git", "muster.frontends.demo"),  # the demo runs what it tells one to type
-=======
     "subprocess": ("muster.backends.git", "muster.frontends.demo.scratch"),
->>>>>>> h-core
     "git": ("muster.backends.git",),
     "sqlite3": ("muster.backends.index",),
     "requests": ("muster.backends.forges",),
@@ -69,8 +65,7 @@ HEAVY = {
     ),
     *("skops", "onnx", "onnxruntime", "safetensors", "joblib", "mlflow", "zenml", "rich", "boto3"),
 }
-# Loaded by what they are plugins of, or played as scripts of the demo.
-HOSTS = ("muster.frontends.mlflow", "muster.frontends.zenml", "muster.frontends.demo.files")
+HOSTS = ("muster.frontends.mlflow", "muster.frontends.zenml")  # loaded by what they are plugins of
 
 
 @cache
