@@ -136,7 +136,7 @@ def test_init_lays_down_a_registry_and_says_what_to_do_next(
 EVENT_KEYS = {"kind", "text", "model", "name", "gained", "lost", "details"}
 # command, the first line of what it says happened
 WRITES: tuple[tuple[list[str], str], ...] = (
-    (["promote", "bikes/1", "staging"], "bikes: staging +1"),
+    (["promote", "bikes/1", "staging"], "bikes: 1 joins staging"),
     (["demote", "bikes/3"], "bikes: staging 3 -> none"),
     (["rollback", "bikes@champion", "--reason", "it drifts"], "bikes: @champion 3 -> 2"),
     (["alias", "set", "bikes/1", "baseline"], "bikes: @baseline none -> 1"),

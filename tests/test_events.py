@@ -34,12 +34,17 @@ WORDS: list[tuple[str, Files | ops.Operation, str, list[str]]] = [
         ["production 2 -> 3"],
     ),
     ("stage_changed", {f"{BIKES}/stages/production.yaml": None}, "bikes", ["production 2 -> none"]),
-    ("stage_changed", {f"{BIKES}/stages/staging.yaml": yaml("versions: [3, 6]")}, "bikes", ["staging +6"]),
+    (
+        "stage_changed",
+        {f"{BIKES}/stages/staging.yaml": yaml("versions: [3, 6]")},
+        "bikes",
+        ["6 joins staging"],
+    ),
     (
         "stage_changed",
         {f"{BIKES}/stages/archived.yaml": yaml("versions: [3, 6]")},
         "bikes",
-        ["archived +3 +6 -1"],
+        ["3 joins archived, 6 joins archived, 1 leaves archived"],
     ),
     ("alias_set", ops.SetAlias("bikes", "next", 6), "bikes", ["@next none -> 6"]),
     ("alias_set", ops.SetAlias("bikes", "champion", 6), "bikes", ["@champion 2 -> 6"]),
@@ -185,7 +190,7 @@ def test_pointers_come_before_the_rest_and_production_before_archived() -> None:
 def test_a_summary_names_each_model_once_and_is_one_short_line() -> None:
     many = [ops.CreateModel(f"model-{n}", "x" * 99) for n in range(9)]
     text = summary(events(VALID, ops.plan(VALID, *many, ops.SetStage("bikes", 3, "production"))))
-    assert text.startswith("bikes: production 2 -> 3, staging 3 -> none, archived +2; model-0: created")
+    assert text.startswith("bikes: production 2 -> 3, staging 3 -> none, 2 joins archived; model-0: created")
     assert text.endswith("; and 7 more")
     yank = ops.plan(VALID, ops.Yank("bikes", 6, ANN, NOON, "why " * 1000))
     assert len(yank.message) <= 200

@@ -58,7 +58,7 @@ def told(snapshot: Snapshot, change: Change) -> list[str]:
                 *(f"{BIKES}/versions/7.yaml", f"{BIKES}/versions/7.dvc", f"{BIKES}/annotations/7.yaml"),
                 *(f"{BIKES}/labels/2.0.yaml", f"{BIKES}/aliases/next.yaml", f"{BIKES}/stages/staging.yaml"),
             },
-            "bikes: registered 7 (2.0), staging +7, @next none -> 7, 7 a=b",
+            "bikes: registered 7 (2.0), 7 joins staging, @next none -> 7, 7 a=b",
         ),
         (ops.SetAlias("bikes", "champion", 3), {f"{BIKES}/aliases/champion.yaml"}, "bikes: @champion 2 -> 3"),
         (
@@ -69,9 +69,9 @@ def told(snapshot: Snapshot, change: Change) -> list[str]:
         (
             ops.SetStage("bikes", 3, "Production"),
             {f"{BIKES}/stages/{stage}.yaml" for stage in ("staging", "production", "archived")},
-            "bikes: production 2 -> 3, staging 3 -> none, archived +2",
+            "bikes: production 2 -> 3, staging 3 -> none, 2 joins archived",
         ),
-        (ops.SetStage("bikes", 6, "staging"), {f"{BIKES}/stages/staging.yaml"}, "bikes: staging +6"),
+        (ops.SetStage("bikes", 6, "staging"), {f"{BIKES}/stages/staging.yaml"}, "bikes: 6 joins staging"),
         (ops.SetStage("bikes", 3, None), {f"{BIKES}/stages/staging.yaml"}, "bikes: staging 3 -> none"),
         (
             ops.SetStage("bikes", 1, "production"),

@@ -113,8 +113,8 @@ def _stage(before: Snapshot, after: Snapshot, place: names.Place) -> Iterator[Ev
     if len(old) <= 1 and len(new) <= 1:
         move = f"{place.name} {_one(old)} -> {_one(new)}"
     else:
-        moves = [f"+{n}" for n in gained] + [f"-{n}" for n in lost]
-        move = f"{place.name} {' '.join(moves)}"
+        joined = [f"{n} joins {place.name}" for n in gained]
+        move = ", ".join(joined + [f"{n} leaves {place.name}" for n in lost])
     yield Event("stage_changed", f"{place.model}: {move}", place.model, place.name, gained, lost)
 
 
