@@ -141,6 +141,38 @@ def test_a_proposal_that_fails_a_gate_says_so_when_it_is_checked(registry: Regis
     assert "must be in staging first" in finding.message and finding.line == 4
 
 
+def test_a_proposal_is_judged_by_what_its_merge_would_make(
+    registry: Registry, model: Path, tmp_path: Path
+) -> None:
+    server = tmp_path / "registry.git"
+    for number in (1, 2):
+        registry.register("bikes", another(model, str(number)), stage="staging")
+    first, second = (registry.propose(ops.SetStage("bikes", number, "production")) for number in (1, 2))
+    registry.register("bikes", another(model, "3"))
+    assert registry.check("main", first.commit) == []
+    assert registry.check("main", second.commit) == []
+    tree = git(server, "merge-tree", "--write-tree", "main", first.commit)
+    merge = git(server, "commit-tree", "-p", "main", "-p", first.commit, "-m", "merge", tree)
+    git(server, "update-ref", "refs/heads/main", merge)
+    findings = registry.check("main", second.commit)
+    assert {f.rule for f in findings} == {"merges_cleanly"}
+    assert "models/bikes/stages/production.yaml" in {f.path for f in findings}
+    assert registry.get("bikes/production").version == 1
+
+
+def test_promoting_a_version_back_needs_the_reason_that_a_rollback_needs(
+    registry: Registry, model: Path, tmp_path: Path
+) -> None:
+    for number in (1, 2):
+        registry.register("bikes", another(model, str(number)), stage="staging")
+        proposal = registry.propose(ops.SetStage("bikes", number, "production"))
+        git(tmp_path / "registry.git", "update-ref", "refs/heads/main", proposal.commit)
+    with pytest.raises(Invalid, match="a reason is required"):
+        registry.promote("bikes/1", "production")
+    registry.promote("bikes/1", "production", reason="errors doubled")
+    assert registry.get("bikes/production").version == 1
+
+
 def test_going_back_twice_goes_back_two_steps(registry: Registry, model: Path) -> None:
     for number in (1, 2, 3):
         registry.register("bikes", another(model, str(number)))

@@ -745,6 +745,8 @@ def naive_equal(value: Any, wanted: Any) -> bool:
         return str(value).lower() == str(wanted).lower()
     if isinstance(wanted, str):
         return (str(value).lower() if isinstance(value, bool) else str(value)) == wanted
+    if isinstance(value, bool):
+        return False  # to Python alone, True is the number 1
     return value == wanted or (isinstance(value, str) and value == "1" == str(wanted))
 
 
@@ -774,9 +776,7 @@ def naive_matches(tree: Filter, row: ModelVersion) -> bool:
                 case "=":
                     return any(naive_equal(v, wanted) for v in values)
                 case "IN":
-                    return any(
-                        naive_equal(v, w) and (v is not True or w != 1) for v in values for w in wanted
-                    )
+                    return any(naive_equal(v, w) for v in values for w in wanted)
                 case "<":
                     return any(naive_less(v, wanted) for v in values)
                 case ">":

@@ -117,7 +117,7 @@ class Registry(Reader):
         change = lay_down(now, resources.template(), name or path.name.removesuffix(".git"), url)
         if findings := checks.check(now, change):
             raise Invalid("the registry cannot be laid down here:", findings)
-        registry._publish(Plan(now, change, (), (), ()), "")
+        registry._publish(Plan(now, change, (), ()), "")
         return registry
 
     # --- checking ------------------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ class Registry(Reader):
     def check(
         self, base: str | None = None, head: str | None = None, artifacts: bool = False
     ) -> list[Finding]:
-        """Return everything wrong with what head changes over base, by the rules and the policy of base.
+        """Return everything wrong with what merging head into base would change, by the rules and the policy of base.
 
         With no base the whole registry is judged; head is the registry's own head unless given. With `artifacts` the
         remote that base names is asked, too, whether every object is there.
@@ -135,8 +135,15 @@ class Registry(Reader):
         tip = self._git.commit_of(head) if head else self._commit or self._git.head()
         if tip is None:
             raise NotFound(f"{self.location} has no commit yet", "run `muster init`")
-        after = self._git.snapshot(tip)
         before = self._git.snapshot(self._git.commit_of(base)) if base else EMPTY
+        if before.commit is not None:
+            tip, conflicts = self._git.merged(before.commit, tip)
+            if conflicts:
+                fix = "propose it again from there"
+                return [
+                    Finding(p, "merges_cleanly", "changed on both sides since", fix=fix) for p in conflicts
+                ]
+        after = self._git.snapshot(tip)
         change = self._git.diff(before.commit, tip, checks.MAX_FILES if base else 1 << 40, checks.MAX_BYTES)
         findings = checks.check(before, change, self._evidence(before), after)
         if artifacts and not findings:
@@ -167,7 +174,7 @@ class Registry(Reader):
             plan.require_sound()
             if not plan.change:
                 return Outcome(plan.before.commit)
-            plan.require_direct()
+            plan.require_direct(reason)
             try:
                 return self._publish(plan, reason)
             except Conflict:

@@ -12,19 +12,24 @@ from . import checks, names, operations
 from .errors import Finding, Invalid, Refused
 from .events import Event, events
 from .operations import Operation
-from .policy import Evidence, Pointer, needs_review
+from .policy import Evidence, Pointer, needs_review, pre_approved
 from .snapshot import Change, Snapshot
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A change to `before`, judged. `review` says why it may only enter by a proposal; empty: it may enter directly."""
+    """A change to `before`, judged.
+
+    `review` says why it may only enter by a proposal (empty: it may enter directly), and `pre_approved` what enters
+    directly only because it is a rollback.
+    """
 
     before: Snapshot
     change: Change
     events: tuple[Event, ...]
     findings: tuple[Finding, ...]
-    review: tuple[str, ...]
+    review: tuple[str, ...] = ()
+    pre_approved: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -40,10 +45,14 @@ class Plan:
         if self.findings:
             raise Invalid("this change breaks the registry's rules:", self.findings)
 
-    def require_direct(self) -> None:
-        """Raise Refused if the change may only enter by a proposal."""
+    def require_direct(self, reason: str) -> None:
+        """Raise Refused if the change may only enter by a proposal, Invalid if it lacks the reason it needs."""
         if self.review:
             raise Refused("; ".join(self.review), "propose it: add --propose")
+        if self.pre_approved and not reason.strip():
+            raise Invalid(
+                f"{'; '.join(self.pre_approved)}: a reason is required", hint="say why with --reason"
+            )
 
 
 def make(before: Snapshot, wanted: tuple[Operation, ...], evidence: Evidence) -> Plan:
@@ -52,8 +61,9 @@ def make(before: Snapshot, wanted: tuple[Operation, ...], evidence: Evidence) ->
     after = before.apply(change)
     found = tuple(events(before, change, after))
     findings = tuple(checks.check(before, change, evidence, after))
-    review = tuple(needs_review(before, _moves(before, change, after), evidence))
-    return Plan(before, change, found, findings, review)
+    moves = _moves(before, change, after)
+    review = tuple(needs_review(before, moves, evidence))
+    return Plan(before, change, found, findings, review, tuple(pre_approved(before, moves, evidence)))
 
 
 def _moves(before: Snapshot, change: Change, after: Snapshot) -> dict[Pointer, tuple[int, ...]]:

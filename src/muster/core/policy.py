@@ -260,7 +260,7 @@ def unmet(
 ) -> Iterator[str]:
     """Yield each demand of before's policy that keeps pointer from moving to version."""
     gate = Policy.of(before, pointer.model).gate(pointer.kind, pointer.name)
-    if gate == Gate(exclusive=gate.exclusive) or is_rollback(gate, pointer, version, evidence):
+    if gate == Gate(exclusive=gate.exclusive):
         return
     stage_now = before.stage_of(pointer.model, version)
     others = [n for n in pointer.holders(before) if n != version]
@@ -268,7 +268,21 @@ def unmet(
     entered = None
     if gate.soak and stage_now is not None and evidence.entered is not None:
         entered = evidence.entered(Pointer("stage", pointer.model, stage_now), version)
-    yield from gate.unmet(after.version(pointer.model, version), stage_now, incumbent, entered, evidence.now)
+    new = after.version(pointer.model, version)
+    demands = list(gate.unmet(new, stage_now, incumbent, entered, evidence.now))
+    if demands and not is_rollback(gate, pointer, version, evidence):  # history is only asked when it matters
+        yield from demands
+
+
+def pre_approved(
+    before: Snapshot, moves: Mapping[Pointer, tuple[int, ...]], evidence: Evidence
+) -> Iterator[str]:
+    """Yield each move that enters directly only because it is a rollback: it needs a reason."""
+    for pointer, gained in moves.items():
+        gate = Policy.of(before, pointer.model).gate(pointer.kind, pointer.name)
+        guarded = gate.needs_review and not gate.rollback_review
+        if guarded and gained and all(is_rollback(gate, pointer, n, evidence) for n in gained):
+            yield f"{pointer} goes back to a version that was there before"
 
 
 def needs_review(
@@ -277,6 +291,8 @@ def needs_review(
     """Yield why a change that moves these pointers (each to the versions it gains) may only enter by a proposal."""
     for pointer, gained in moves.items():
         gate = Policy.of(before, pointer.model).gate(pointer.kind, pointer.name)
+        if not gate.needs_review and not gate.rollback_review:
+            continue  # and history need not be asked
         if gained and all(is_rollback(gate, pointer, n, evidence) for n in gained):
             if gate.rollback_review:
                 yield f"a rollback of {pointer} needs review"

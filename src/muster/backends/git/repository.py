@@ -17,6 +17,7 @@ from .address import is_url, parse_url, redact
 from .checkout import move_branch, recover, tip_of
 from .history import LogEntry
 from .layout import Layout, Upstream, find_layout, start_of, upstream_of
+from .merging import merged
 from .objects import GitTree, ObjectPipe, is_oid
 from .process import Git, require_git
 from .remote import Remote
@@ -145,6 +146,16 @@ class GitRepository:
         for commit in (head,) if base is None else (base, head):
             self._require(commit)
         return history.diff(self._git, self._pipe, base, head, max_paths, max_bytes)
+
+    def merged(self, base: str, head: str) -> tuple[str, tuple[str, ...]]:
+        """Return the commit that merging head into base would make, and the paths on which they conflict.
+
+        That is head itself where base is its ancestor; else a commit that no ref names, or with conflicts base.
+        Unavailable if git is older than 2.38, which cannot merge without a work tree.
+        """
+        for commit in (base, head):
+            self._require(commit)
+        return merged(self._git, base, head)
 
     def log(self, commit: str, paths: Sequence[str] = (), limit: int | None = None) -> Iterator[LogEntry]:
         """Yield the commits of the first-parent line that touch paths, newest first."""
