@@ -189,6 +189,18 @@ def test_going_back_twice_goes_back_two_steps(registry: Registry, model: Path) -
         registry.rollback("bikes@champion", reason=" ")
 
 
+def test_a_rollback_knows_what_was_there_under_a_former_name(registry: Registry, model: Path) -> None:
+    for number in (1, 2):
+        registry.register("bikes", another(model, str(number)))
+        registry.set_alias("champion", f"bikes/{number}")
+    registry.rename("bikes", "bicycles")
+    registry.rename("bicycles", "cycles")
+    registry.rollback("cycles@champion", reason="worse")
+    assert registry.get("cycles@champion").version == 1
+    assert [str(e.events[0]) for e in registry.history("cycles@champion")][-1] == "bikes: @champion none -> 1"
+    assert "bikes: registered 1" in {str(event) for e in registry.history("cycles/1") for event in e.events}
+
+
 def test_a_rollback_passes_over_what_was_yanked(registry: Registry, model: Path) -> None:
     for number in (1, 2, 3):
         registry.register("bikes", another(model, str(number)))

@@ -15,6 +15,7 @@ TOP = Path(muster.__file__).parent
 MODULES = {
     ".".join(("muster", *path.relative_to(TOP).with_suffix("").parts)).removesuffix(".__init__"): path
     for path in sorted(TOP.rglob("*.py"))
+    if "files" not in path.parts  # what `muster demo` lays down for its user to run
 }
 MAX_FUNCTION = 60  # lines
 MAX_MODULE = 500
@@ -40,7 +41,7 @@ ONLY_IN = {
     "dvc": ("muster.backends.artifacts.remote",),
     "dvc_data": ("muster.backends.artifacts.remote",),
     "dvc_objects": ("muster.backends.artifacts.remote",),
-    "subprocess": ("muster.backends.git", "muster.frontends.demo"),  # the demo runs what it tells one to type
+    "subprocess": ("muster.backends.git", "muster.frontends.demo.scratch"),
     "git": ("muster.backends.git",),
     "sqlite3": ("muster.backends.index",),
     "requests": ("muster.backends.forges",),
@@ -64,8 +65,7 @@ HEAVY = {
     ),
     *("skops", "onnx", "onnxruntime", "safetensors", "joblib", "mlflow", "zenml", "rich", "boto3"),
 }
-# Loaded by what they are plugins of, or played as scripts of the demo.
-HOSTS = ("muster.frontends.mlflow", "muster.frontends.zenml", "muster.frontends.demo.files")
+HOSTS = ("muster.frontends.mlflow", "muster.frontends.zenml")  # loaded by what they are plugins of
 
 
 @cache

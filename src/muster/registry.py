@@ -368,10 +368,15 @@ class Registry(Reader):
         """The states in which pointer changed, newest first; those under a model's former names after its own."""
         from .core.history import State
 
-        if snapshot.commit is None:
+        card, last = names.path("model", pointer.model), ""
+        if snapshot.commit is None or card not in snapshot:
             return
-        for entry in self._git.log(snapshot.commit, [pointer.path]):
-            yield State(datetime.fromisoformat(entry.at[:-1] + "+00:00"), self._git.snapshot(entry.commit))
+        for name in (pointer.model, *reversed(snapshot.document(card).get("formerly", []))):
+            for entry in self._git.log(snapshot.commit, [names.path(pointer.kind, name, pointer.name)]):
+                if entry.commit != last:  # the commit of a rename is in both names' logs
+                    at = datetime.fromisoformat(entry.at[:-1] + "+00:00")
+                    yield State(at, self._git.snapshot(entry.commit), name)
+                last = entry.commit
 
     def _evidence(self, before: Snapshot) -> Evidence:
         from .core import history

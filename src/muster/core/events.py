@@ -175,7 +175,9 @@ def _model(before: Snapshot, after: Snapshot, place: names.Place) -> Iterator[Ev
     if new is None:
         yield Event("model_deleted", f"{place.model}: deleted", place.model)
     elif "renamed_to" in new and (old is None or "renamed_to" not in old):
-        to = str(new["renamed_to"])
+        to = new["renamed_to"]
+        if not isinstance(to, str):
+            raise TypeError("a name is a string")
         yield Event("model_renamed", f"{place.model}: renamed to {to}", place.model, to)
     elif old is None or "renamed_to" in old:
         yield Event("model_created", f"{place.model}: created", place.model)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from . import names
@@ -15,10 +15,14 @@ from .snapshot import Snapshot, parse_reference
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The registry after one commit, and when that was (UTC)."""
+    """The registry after one commit, and when that was (UTC).
+
+    `model` is what the model in question was called then, where that was another name.
+    """
 
     at: datetime
     snapshot: Snapshot
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +76,28 @@ def scope(snapshot: Snapshot, subject: str) -> tuple[list[str], Callable[[Event]
     if not subject:
         return [], lambda event: True
     at = parse_reference(subject)
-    directory = names.model_directory(at.model)
-    if not any(True for _ in snapshot.children(directory)):
-        snapshot.model_document(at.model)  # says that there is no such model, and which are near
+    called = _names_of(snapshot, at.model)
     match at.kind:
         case "model":
-            return [directory], lambda event: True
+            return [names.model_directory(name) for name in called], lambda event: True
         case "alias":
-            return [names.path("alias", at.model, at.value)], lambda event: True
+            return [names.path("alias", name, at.value) for name in called], lambda event: True
         case "name" if at.value.casefold() in {s.casefold() for s in snapshot.declared_stages()}:
             stage = Policy.of(snapshot).stage_name(at.value)
-            return [names.path("stage", at.model, stage)], lambda event: True
+            return [names.path("stage", name, stage) for name in called], lambda event: True
         case _:
             number = int(at.value) if at.kind == "version" else snapshot.resolve(at)[1]
-            return [directory], lambda e: number in e.gained + e.lost or e.name == str(number)
+            directories = [names.model_directory(name) for name in called]
+            return directories, lambda e: number in e.gained + e.lost or e.name == str(number)
+
+
+def _names_of(snapshot: Snapshot, model: str) -> tuple[str, ...]:
+    """The model's name and its former ones; of a deleted model, its name. NotFound if there was never one."""
+    if snapshot.has_model(model):
+        return (model, *snapshot.model_document(model).get("formerly", []))
+    if not any(True for _ in snapshot.children(names.model_directory(model))):
+        snapshot.model_document(model)  # says that there is no such model, and which are near
+    return (model,)
 
 
 def nothing_before(pointer: Pointer) -> NotFound:
@@ -95,6 +107,6 @@ def nothing_before(pointer: Pointer) -> NotFound:
 
 def _holders(state: State, pointer: Pointer) -> tuple[int, ...]:
     try:
-        return pointer.holders(state.snapshot)
+        return replace(pointer, model=state.model or pointer.model).holders(state.snapshot)
     except MusterError:
         return ()  # a file nobody could read pointed at nothing
