@@ -873,3 +873,57 @@ def test_nothing_that_changes_beside_it_hides_a_broken_rule_from_both_judgements
     change = Change({**case.change().files, **dict(edits)}, special=case.special)
     if not checks.check(VALID, change):
         assert checks.check(EMPTY, Change(after(VALID, change).files)) == []
+
+
+_garbage = st.sampled_from(
+    [
+        *(
+            b"",
+            b"[",
+            b"5",
+            b"[]",
+            b"{}",
+            b"\xff",
+            b"schema: 9",
+            b"version: x",
+            b"versions: 3",
+            b"versions: [x]",
+        ),
+        *(
+            b"tags: []",
+            b"yanked: x",
+            b"by: 1",
+            b"renamed_to: 5",
+            b"stages: 5",
+            b"stages: [x]",
+            b"stages: {x: 1}",
+        ),
+        *(
+            b"metrics: []",
+            b"artifacts: {}",
+            b"lineage: {run: 5}",
+            b"formerly: 5",
+            b"formerly: [5]",
+            b"policy: 5",
+        ),
+        *(
+            b"schema: 1\nname: x\nstages: {production: {soak: soon, from: 5, tags: 7}}",
+            b"outs: 5",
+            b"outs: [5]",
+        ),
+        *(b"renamed_to: bikes", b"renamed_to: cabs\nname: taxis\nschema: 1", b"label: [1]", b"label: x"),
+    ]
+)
+_files = st.dictionaries(
+    st.sampled_from(sorted({*VALID.files, *(path for path, _ in PIECES)})), _garbage, max_size=4
+)
+
+
+@given(_files, _files, st.lists(st.sampled_from(PIECES), max_size=3))
+def test_whatever_was_and_whatever_comes_is_judged_in_words(
+    was: dict[str, bytes], comes: dict[str, bytes | None], good: list[tuple[str, bytes | None]]
+) -> None:
+    before = edited(VALID, was)
+    for finding in checks.check(before, Change({**comes, **dict(good)})):
+        assert finding.message
+        assert finding.path

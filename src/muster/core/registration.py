@@ -129,8 +129,8 @@ def _manifest(
         signature=said.signature or described.signature,
         input_example=said.input_example or described.input_example,
         requirements=said.requirements or described.requirements,
-        metrics={**described.metrics, **said.metrics},
-        params={**described.params, **said.params},
+        metrics=_plain({**described.metrics, **said.metrics}),
+        params=_plain({**described.params, **said.params}),
         lineage=replace(
             said.lineage, run=_run(said.lineage.run, described.run), code=said.lineage.code or code
         ),
@@ -143,6 +143,11 @@ def _artifact(
     path: str, format: str, files: tuple[ArtifactFile, ...], flavors: tuple[str, ...] = ()
 ) -> Artifact:
     return Artifact(path, format, sum(f.size for f in files), digest_of(files), files, flavors)
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same values in Python's own types, where a library's scalars (numpy's, torch's) can tell theirs."""
+    return {name: value.item() if hasattr(value, "item") else value for name, value in values.items()}
 
 
 def _run(said: Run | None, found: Run | None) -> Run | None:
