@@ -36,12 +36,12 @@ def muster(server: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
 
 
 VERSION_KEYS = {
-    "model", "version", "label", "stage", "aliases", "commit", "digest", "description", "tags", "evaluations", "yanked",
+    "model", "version", "label", "stage", "aliases", "commit", "digest", "problem", "description", "tags", "evaluations", "yanked",
     "created_at", "created_by", "artifacts", "signature", "input_example", "requirements", "metrics", "params",
     "lineage", "model_card", "extra",
 }  # fmt: skip
 MODEL_KEYS = {
-    "name", "description", "owners", "tags", "versions", "deleted", "aliases", "stages", "formerly",
+    "name", "description", "owners", "tags", "versions", "deleted", "aliases", "stages", "formerly", "problem",
 }  # fmt: skip
 RESOLVED_KEYS = {"model", "version", "label", "stage", "aliases", "commit", "digest", "uri"}
 COMPARED_KEYS = {

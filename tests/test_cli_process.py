@@ -79,12 +79,22 @@ def test_a_reader_that_has_read_enough_ends_it_without_a_word(
     assert (done.returncode, done.stderr) == (1, b"")
 
 
+def _as_in_a_terminal() -> None:
+    """Let Ctrl-C end the process: whoever runs the tests in the background ignores it, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_ends_it_with_130(environment: Mapping[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:  # takes a connection, and never answers
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/registry.git"
         command = [*MUSTER, "list", "-R", url]
         with subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            preexec_fn=_as_in_a_terminal,
         ) as running:
             connection, _ = listening.accept()
             os.killpg(running.pid, signal.SIGINT)

@@ -563,6 +563,15 @@ def test_a_manifest_that_cannot_be_read_is_named_and_harms_no_other(tmp_path: Pa
             registry.get("bikes/1")
         assert registry.get("good/1").version == 1
         assert {f.path for f in registry.check()} == {"models/bikes/versions/1.yaml"}
+        assert [bool(v.problem) for v in registry.versions("bikes")] == [True]
+        assert [str(v) for v in registry.search("name = 'good'")] == ["good/1"]
+        card = tmp_path / "work" / "models" / "good" / "model.yaml"
+        card.write_text("schema: 99\nname: good\n")
+        git(tmp_path / "work", "commit", "--quiet", "--all", "--message=newer")
+        assert [(m.name, "newer" in m.problem or "99" in m.problem) for m in registry.models()] == [
+            ("bikes", False),
+            ("good", True),
+        ]
 
 
 def test_a_flipped_byte_in_the_store_never_reaches_a_reader(

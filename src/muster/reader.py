@@ -88,15 +88,15 @@ class Reader:
         return self.snapshot().model(name)
 
     def models(self) -> list[RegisteredModel]:
-        """Return every registered model, by name."""
+        """Return every registered model, by name. One that cannot be read has its `problem`."""
         snapshot = self.snapshot()
-        return [snapshot.model(name) for name in snapshot.models()]
+        return [snapshot.listed_model(name) for name in snapshot.models()]
 
     def versions(self, model: str) -> list[ModelVersion]:
-        """Return every version of a model, the newest first."""
+        """Return every version of a model, the newest first. One that cannot be read has its `problem`."""
         snapshot = self.snapshot()
         snapshot.model_document(model)
-        return [snapshot.version(model, number) for number in reversed(snapshot.versions(model))]
+        return [snapshot.listed_version(model, number) for number in reversed(snapshot.versions(model))]
 
     def search(
         self, filter: str = "", order_by: Sequence[str] | str = (), max_results: int | None = None
@@ -106,7 +106,7 @@ class Reader:
 
         condition, order = query.parse(filter, "versions"), query.parse_order(order_by, "versions")
         snapshot = self.snapshot()
-        every = (snapshot.version(m, n) for m in snapshot.models() for n in snapshot.versions(m))
+        every = (snapshot.listed_version(m, n) for m in snapshot.models() for n in snapshot.versions(m))
         return query.sorted_rows((v for v in every if query.matches(condition, v)), order)[:max_results]
 
     def search_models(

@@ -183,13 +183,18 @@ class Annotations:
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """A version as a reader sees it at one commit: manifest, annotations, and what points at it."""
+    """A version as a reader sees it at one commit: manifest, annotations, and what points at it.
+
+    In a list, `problem` says why a version cannot be read (a newer schema version, a damaged file); then its manifest
+    says no more than its model and number.
+    """
 
     manifest: Manifest
     annotations: Annotations
     stage: str | None
     aliases: tuple[str, ...]
     commit: str | None
+    problem: str = ""
 
     @property
     def model(self) -> str:
@@ -247,7 +252,10 @@ class ModelVersion:
 
 @dataclass(frozen=True, slots=True)
 class RegisteredModel:
-    """A named model: what is said about it, its versions, and what points at them."""
+    """A named model: what is said about it, its versions, and what points at them.
+
+    In a list, `problem` says why a model cannot be read; then the rest is empty.
+    """
 
     name: str
     description: str = ""
@@ -258,6 +266,7 @@ class RegisteredModel:
     aliases: Mapping[str, int] = field(default_factory=dict)
     stages: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     formerly: tuple[str, ...] = ()
+    problem: str = ""
 
     @property
     def latest(self) -> int | None:

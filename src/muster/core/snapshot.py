@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from . import dvcfile, manifest, names
-from .errors import Integrity, Invalid, NotFound
+from .errors import Integrity, Invalid, MusterError, NotFound
 from .models import Annotations, Manifest, ModelVersion, RegisteredModel
 
 
@@ -145,6 +145,13 @@ class Snapshot:
             formerly=tuple(card.get("formerly", ())),
         )
 
+    def listed_model(self, name: str) -> RegisteredModel:
+        """Return one registered model for a list, in which one that cannot be read is shown as such."""
+        try:
+            return self.model(name)
+        except (Invalid, NotFound) as error:
+            return RegisteredModel(name, problem=_reason(error))
+
     def model_document(self, name: str) -> dict[str, Any]:
         """Return a model's model.yaml; NotFound says what it is called now, or which names are near."""
         path = names.path("model", name)
@@ -253,6 +260,14 @@ class Snapshot:
             self.commit,
         )
 
+    def listed_version(self, model: str, version: int) -> ModelVersion:
+        """Return one version for a list, in which one that cannot be read is shown as such."""
+        try:
+            return self.version(model, version)
+        except (Invalid, NotFound) as error:
+            nothing = Manifest(model, version, created_at="", created_by="", artifacts=())
+            return ModelVersion(nothing, Annotations(), None, (), self.commit, _reason(error))
+
     def resolve(self, reference: str | names.Reference) -> tuple[str, int]:
         """Return the model and version number that reference names.
 
@@ -356,6 +371,12 @@ class Snapshot:
         there = self.versions(model)
         hint = f"its versions: {_some(there)}" if there else "it has no version yet"
         return NotFound(f"model {model!r} has no version {version}", hint)
+
+
+def _reason(error: MusterError) -> str:
+    """What an error says, in the one line that a list has room for."""
+    found = error.findings[0].message if isinstance(error, Invalid) and error.findings else str(error)
+    return f"cannot be read: {found.partition(chr(10))[0]}"
 
 
 def parse_reference(reference: str | names.Reference) -> names.Reference:

@@ -78,8 +78,8 @@ def version_document(version: ModelVersion) -> dict[str, Any]:
     manifest = plain(version.manifest)
     annotations = plain(version.annotations)
     first = {"model": version.model, "version": version.version, "label": version.label}
-    pointers = {"stage": version.stage, "aliases": list(version.aliases), "commit": version.commit}
-    return {**first, **pointers, "digest": version.digest, **annotations, **manifest}
+    seen = {"stage": version.stage, "aliases": list(version.aliases), "commit": version.commit}
+    return {**first, **seen, "problem": version.problem, "digest": version.digest, **annotations, **manifest}
 
 
 def plan_document(plan: Plan) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def model_table(models: Iterable[RegisteredModel]) -> Iterator[str]:
             m.latest,
             ", ".join(f"{s}: {_numbers(v)}" for s, v in m.stages.items()),
             ", ".join(f"@{a}: {v}" for a, v in m.aliases.items()),
-            m.description.partition("\n")[0],
+            m.problem or m.description.partition("\n")[0],
         )
         for m in models
     )
@@ -162,7 +162,7 @@ def version_table(versions: Sequence[ModelVersion]) -> Iterator[str]:
             ", ".join(f"@{a}" for a in v.aliases),
             *(f"{v.metrics[k]:.6g}" if k in v.metrics else "" for k in metrics),
             v.manifest.created_at[:10],
-            v.description.partition("\n")[0],
+            v.problem or v.description.partition("\n")[0],
         )
         for v in versions
     )
