@@ -11,32 +11,9 @@ import pytest
 from muster.core.errors import Invalid, MusterError, Refused, Unavailable
 from muster.core.models import Stored
 from support.dvc_project import (
-    FILES,
     Project,
     project,
-    seal,
-    write_files,
 )
-
-
-@pytest.fixture(autouse=True)
-def _sealed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    seal(monkeypatch, tmp_path / "home")
-
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Project:
-    return project(tmp_path)
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    return write_files(tmp_path / "source", FILES)
-
-
-@pytest.fixture
-def remote(tmp_path: Path) -> Path:
-    return tmp_path / "remote"
 
 
 def test_a_configuration_that_is_not_plain_is_refused_at_once(registry: Project) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from muster.core.errors import Integrity, Invalid, NotFound, Refused, Unavailable
-from support.dvc_project import Project, manifest_files, project, read_files, seal, write_files
+from support.dvc_project import Project, manifest_files, project, read_files, write_files
 
 pytestmark = pytest.mark.slow
 
@@ -26,11 +26,6 @@ FILES = {f"sub/{n}.bin": bytes([n]) * 2000 for n in range(30)} | {
     "large.bin": os.urandom(1 << 20) * 20,
     "ü b.json": b"{}",
 }
-
-
-@pytest.fixture(autouse=True)
-def _sealed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    seal(monkeypatch, tmp_path / "home")
 
 
 def free_port() -> int:

@@ -22,33 +22,11 @@ from support.dvc_project import (
     flip,
     leftovers,
     manifest_files,
-    project,
     read_files,
-    seal,
     write_files,
 )
 
 DIGEST = "sha256:" + "ab" * 32
-
-
-@pytest.fixture(autouse=True)
-def _sealed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    seal(monkeypatch, tmp_path / "home")
-
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Project:
-    return project(tmp_path)
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    return write_files(tmp_path / "source", FILES)
-
-
-@pytest.fixture
-def remote(tmp_path: Path) -> Path:
-    return tmp_path / "remote"
 
 
 # --- in and out ---

@@ -9,7 +9,7 @@ import pytest
 
 from muster.core.dvcfile import DvcFile, dump
 from muster.core.models import ArtifactFile
-from support.dvc_project import Project, manifest_files, project, read_files, seal, write_files
+from support.dvc_project import Project, manifest_files, project, read_files, write_files
 
 pytestmark = pytest.mark.slow
 
@@ -19,16 +19,6 @@ FILES = {
     "sub/deep/e": b"",
     "big": b"x" * (5 << 20),
 }
-
-
-@pytest.fixture(autouse=True)
-def _sealed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    seal(monkeypatch, tmp_path / "home")
-
-
-@pytest.fixture
-def registry(tmp_path: Path) -> Project:
-    return project(tmp_path)
 
 
 def test_dvc_add_writes_the_same_bytes(registry: Project, tmp_path: Path) -> None:
