@@ -137,7 +137,7 @@ def test_a_gate_has_the_demands_of_its_schema(top: str) -> None:
 
 def test_a_registered_model_shows_what_its_file_says() -> None:
     shown = {field.name for field in dataclasses.fields(models.RegisteredModel)}
-    derived = {"versions", "deleted", "aliases", "stages"}
+    derived = {"versions", "deleted", "aliases", "stages", "problem"}
     assert set(schema.fields("model")) - {"schema", "policy", "extra", "renamed_to"} == shown - derived
 
 

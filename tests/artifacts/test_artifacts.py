@@ -259,7 +259,7 @@ def test_a_file_that_may_not_be_read_is_named(registry: Project, tmp_path: Path)
         "from muster.backends.artifacts.survey import survey\n"
         "from muster.core.errors import Invalid\n"
         "os.getuid() or (os.setgroups([]), os.setgid(65534), os.setuid(65534))\n"
-        "try: survey(Path(sys.argv[1]))\n"
+        "try: survey(Path(sys.argv[1]), {})\n"
         "except Invalid as e: print(*sorted(f.path for f in e.findings))\n"
     )
     for parent in tmp_path.parents:
