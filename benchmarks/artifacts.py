@@ -92,6 +92,7 @@ def main() -> None:
                 with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
                     os.environ["MUSTER_CACHE"] = ENVIRONMENT["MUSTER_CACHE"] = f"{scratch}/cache"
                     source = make(Path(scratch), case, options)
+                    os.sync()  # or the first way waits for the disk to take the source
                     times[name].append(way(Path(scratch) / "work", source))
             os.sync()
         medians = {

@@ -157,7 +157,7 @@ def gto_project(where: Path, versions: int) -> dict[str, Callable[[int], float]]
 MLFLOW = """
 import sys, time
 from mlflow.tracking import MlflowClient
-client = MlflowClient(registry_uri=sys.argv[1])
+client = MlflowClient(tracking_uri=sys.argv[1], registry_uri=sys.argv[1])
 step, number = sys.argv[2], sys.argv[3]
 if step == "build":
     client.create_registered_model("model-0")

@@ -113,9 +113,3 @@ class Writer:
         path = f"{self._scratch}/{next(self._numbers)}"
         disk.write_new(path, data, read_only=True)
         self.adopt(path, oid)
-
-    def copy(self, source: str, oid: str) -> None:
-        """Put a copy of source, a file that does not change, as the object oid; never a link to it."""
-        path = f"{self._scratch}/{next(self._numbers)}"
-        disk.clone(source, path, read_only=True)
-        self.adopt(path, oid)

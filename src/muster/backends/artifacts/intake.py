@@ -83,6 +83,8 @@ class Intake:
         return digests
 
     def _take_large(self, source: SourceFile, hashed: Meter, sent: Meter) -> Digests:
+        from concurrent.futures import ThreadPoolExecutor
+
         with _unchanging(source):
             digests = read_digests(source.location, hashed.add)
             places = [p for p in self._places if not p[0].has(digests.md5, digests.size)]
@@ -91,10 +93,13 @@ class Intake:
                 sent.add(digests.size)
                 return digests
             staged = self._stage(source, places)
-        if read_sha256(staged, _ignore) != (digests.size, digests.sha256):
-            raise _changed(source)
-        for _, writer in places[1:]:
-            writer.copy(staged, digests.md5)
+        with ThreadPoolExecutor(1) as other:  # the kernel copies while the copy before is read again
+            read_again = other.submit(read_sha256, staged, _ignore)
+            copies = [(writer, writer.stage(staged)) for _, writer in places[1:]]
+            if read_again.result() != (digests.size, digests.sha256):
+                raise _changed(source)
+        for writer, copied in copies:
+            writer.adopt(copied, digests.md5)
         if remote is None:
             sent.add(digests.size)
         else:
