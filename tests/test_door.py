@@ -96,6 +96,18 @@ def test_the_same_content_again_is_the_version_that_exists(registry: Registry, m
     assert registry.register("bikes", model, allow_duplicate=True).version == 2
 
 
+def test_the_same_registration_again_finds_its_label_and_its_pointers_in_place(
+    registry: Registry, model: Path
+) -> None:
+    said = {"label": "1.0.0", "aliases": ("champion",), "stage": "staging", "tags": {"a": "b"}}
+    first = registry.register("bikes", model, **said)
+    commit = registry.snapshot().commit
+    assert registry.register("bikes", model, **said) == first
+    assert registry.snapshot().commit == commit
+    with pytest.raises(Conflict, match=r"bikes/1\.0\.0 is version 1 already"):
+        registry.register("bikes", another(model, "2"), label="1.0.0")
+
+
 def test_a_model_card_from_elsewhere_is_stored_with_the_model(
     registry: Registry, model: Path, tmp_path: Path
 ) -> None:

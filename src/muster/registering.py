@@ -11,6 +11,7 @@ from .backends import formats
 from .backends.artifacts.progress import Progress
 from .backends.git import code_state
 from .core import registration
+from .core.errors import Conflict
 from .core.models import Code, Stored
 from .core.operations import RegisterVersion
 from .core.plans import Plan
@@ -42,11 +43,19 @@ def prepare(
         return registration.request(said, described, stored, by, at, code, path.is_file())
 
     if not dry_run:
-        early = plan(wanted(registration.placeholder(said)))
-        gates = tuple(finding for finding in early.findings if finding.rule == "gates_pass")
-        replace(early, findings=gates).require_sound()
+        _refuse_early(plan, replace(wanted(registration.placeholder(said)), allow_duplicate=True))
     beside = {name: Path(card) for name, card in said.beside.items()}
     return wanted((store.digest if dry_run else store.take)(path, progress, beside))
+
+
+def _refuse_early(plan: Callable[[RegisterVersion], Plan], wanted: RegisterVersion) -> None:
+    """Raise what a name in use or a gate would raise for any content. The rest shows when the content is known."""
+    try:
+        early = plan(wanted)
+    except Conflict:  # the label is taken: perhaps by this very content
+        return
+    gates = tuple(finding for finding in early.findings if finding.rule == "gates_pass")
+    replace(early, findings=gates).require_sound()
 
 
 def _training_code(path: Path, registry: Path | None) -> Code | None:
