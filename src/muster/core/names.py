@@ -14,8 +14,9 @@ No other module spells a path. `locate` and `path_of` are each other's inverse, 
     models/<model>/stages/production.yaml   stage
     models/<model>/labels/1.4.0.yaml     label
 
-A name is 1 to 128 printable characters other than `/` and `:`. Letters, digits, `.`, `_` and `-` of ASCII stand
-for themselves in a path; every other character is percent-encoded as UTF-8 (RFC 3986, section 2.1).
+A name is 1 to 128 printable characters other than `/` and `:`; a model's and an alias's have no `@` either.
+Letters, digits, `.`, `_` and `-` of ASCII stand for themselves in a path; every other character is percent-encoded as
+UTF-8 (RFC 3986, section 2.1).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Taking files in: each is read once, and its digests are of the very bytes that are stored.
+"""Taking files in: the digests that are recorded are of the very bytes that are stored.
 
 A small file is read into memory, and written from there. A large one that is not stored yet is copied by
 the kernel, and the copy compared with the digests before it gets its name or is sent on: nobody else writes
