@@ -211,7 +211,7 @@ def test_a_proposal_waits_on_a_branch_of_its_own(
     said = muster(*command, "--propose", "--json")
     assert (said.code, said.err) == (0, "")
     proposal = said.json
-    assert set(proposal) == {"branch", "commit", "base", "events"}
+    assert set(proposal) == {"branch", "commit", "base", "events", "proposal", "page", "note"}
     assert (tip(server), tip(server, proposal["branch"])) == (before, proposal["commit"])
     assert muster("check", "main", proposal["branch"]).code == 0
 

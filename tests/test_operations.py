@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from muster.core import checks, plans
+from muster.core import checks, plans, requests
 from muster.core import operations as ops
 from muster.core.errors import Conflict, Integrity, Invalid, MusterError, NotFound, Refused
 from muster.core.events import events
@@ -412,10 +412,23 @@ def test_deleting_or_renaming_a_model_does_not_get_around_review() -> None:
     plans.make(gated, (ops.RenameModel("vans", "trucks"),), Evidence()).require_direct("")
 
 
-def test_a_plan_is_called_the_same_for_the_same_change_to_the_same_state() -> None:
-    one, same, other = (plans.make(VALID, (ops.SetAlias("bikes", "next", n),), Evidence()) for n in (6, 6, 3))
-    assert one.id == same.id != other.id
-    assert one.id.startswith("bikes-")
+def test_a_request_is_called_the_same_by_whoever_makes_it_and_whenever() -> None:
+    def called(*wanted: ops.Operation) -> str:
+        return requests.proposal_id(wanted)
+
+    assert called(ops.SetAlias("bikes", "next", 6)) == called(ops.SetAlias("bikes", "next", 6, expect=3))
+    assert called(ops.SetAlias("bikes", "next", 6)) != called(ops.SetAlias("bikes", "next", 3))
+    assert called(ops.SetAlias("bikes", "next", 6)) != called(ops.SetAlias("bikes", "other", 6))
+    early, late = (
+        ops.Yank("bikes", 6, "Ann <a@x>", NOON, "old"),
+        ops.Yank("bikes", 6, "Bob <b@x>", "2027", "old"),
+    )
+    assert called(early) == called(late) != called(ops.Yank("bikes", 6, "Ann <a@x>", NOON, "new"))
+    one, again, other = version("bikes", "a"), version("bikes", "a"), version("bikes", "b")
+    assert called(one) == called(again) != called(other)
+    assert called(one, other) not in (called(other), called(one))
+    assert called(one).startswith("bikes-")
+    assert called(ops.CreateModel("Größe")).startswith("gr_c3_b6_c3_9fe-")
 
 
 _models = st.sampled_from(["bikes", "Bikes", "taxis", "e-bikes", "naïve", "模型"])

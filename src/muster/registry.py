@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,24 +17,22 @@ from typing import TYPE_CHECKING, Any
 
 from .backends.artifacts.progress import Progress, silent
 from .core import names
-from .core.errors import Conflict, Finding, Invalid, NotFound, Refused
-from .core.snapshot import EMPTY, Change, Snapshot
-from .reader import Reader
+from .core.errors import Conflict, Invalid, NotFound, Refused
+from .core.snapshot import Snapshot
+from .judging import Judge
 
 # A deployment asks one question and goes: what no reference needs is imported by the methods that need it.
 if TYPE_CHECKING:
     from .backends.artifacts.store import ArtifactStore
     from .core import operations as ops
     from .core.events import Event
-    from .core.history import State
     from .core.models import ModelVersion
     from .core.operations import Expect, Operation
     from .core.plans import Plan
-    from .core.policy import Evidence, Pointer
+    from .core.proposals import Proposal
     from .core.registration import Registration
 
 ATTEMPTS = 20  # how often a write is planned again after losing a race
-PROPOSALS = "proposals/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +48,23 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
-    """A change waiting on a branch of its own for review."""
+class Proposed:
+    """A change that waits on a branch of its own for review: one commit on `base`.
+
+    `proposal` is what the forge has opened for it; None where there is no forge that could be asked, and `page` is then
+    where a person opens it, "" if nowhere. `note` says what else is to be known.
+    """
 
     branch: str
     commit: str
     base: str
     events: tuple[Event, ...]
+    proposal: Proposal | None = None
+    page: str = ""
+    note: str = ""
 
 
-class Registry(Reader):
+class Registry(Judge):
     """A registry on one branch of one git repository.
 
     `location` is a path inside a clone, a bare repository, or a URL; `branch` is the one HEAD names unless given. In a
@@ -78,8 +83,8 @@ class Registry(Reader):
         cache: str | os.PathLike[str] | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> None:
-        super().__init__(location, branch, cache)
-        self._author, self._clock = author, clock
+        super().__init__(location, branch, cache, clock)
+        self._author = author
 
     @classmethod
     def create(
@@ -117,49 +122,8 @@ class Registry(Reader):
         change = lay_down(now, resources.template(), name or path.name.removesuffix(".git"), url)
         if findings := checks.check(now, change):
             raise Invalid("the registry cannot be laid down here:", findings)
-        registry._publish(Plan(now, change, (), ()), "")
+        registry._publish(Plan(now, change, now.apply(change), (), ()), "")
         return registry
-
-    # --- checking ------------------------------------------------------------------------------------------------
-
-    def check(
-        self, base: str | None = None, head: str | None = None, artifacts: bool = False
-    ) -> list[Finding]:
-        """Return everything wrong with what merging head into base would change, by the rules and the policy of base.
-
-        With no base the whole registry is judged; head is the registry's own head unless given. With `artifacts` the
-        remote that base names is asked, too, whether every object is there.
-        """
-        from .core import checks
-
-        tip = self._git.commit_of(head) if head else self._commit or self._git.head()
-        if tip is None:
-            raise NotFound(f"{self.location} has no commit yet", "run `muster init`")
-        before = self._git.snapshot(self._git.commit_of(base)) if base else EMPTY
-        if before.commit is not None:
-            tip, conflicts = self._git.merged(before.commit, tip)
-            if conflicts:
-                fix = "propose it again from there"
-                return [
-                    Finding(p, "merges_cleanly", "changed on both sides since", fix=fix) for p in conflicts
-                ]
-        after = self._git.snapshot(tip)
-        change = self._git.diff(before.commit, tip, checks.MAX_FILES if base else 1 << 40, checks.MAX_BYTES)
-        findings = checks.check(before, change, self._evidence(before), after)
-        if artifacts and not findings:
-            findings += self._missing_artifacts(before if base else after, after, change)
-        return findings
-
-    def _missing_artifacts(self, trusted: Snapshot, after: Snapshot, change: Change) -> Iterator[Finding]:
-        """Findings for objects that the remote named by the trusted state does not have."""
-        store = self._store(trusted)
-        for path in sorted(change.files):
-            place = names.locate(path)
-            if place is not None and place.kind == "dvc" and change.files[path] is not None:
-                missing = store.missing([after.artifact_oid(place.model, place.number)])
-                if missing:
-                    message = f"{len(missing)} of its objects are not in the artifact store: {', '.join(missing[:3])}"
-                    yield Finding(path, "artifact_is_stored", message, fix="run `dvc push` where they are")
 
     # --- writing -------------------------------------------------------------------------------------------------
 
@@ -181,21 +145,21 @@ class Registry(Reader):
                 time.sleep(_pause(attempt))
         raise Conflict(f"{self.location} was too busy: {ATTEMPTS} attempts lost the race", "try again")
 
-    def propose(self, *wanted: Operation, reason: str = "") -> Proposal:
-        """Carry out operations as one commit on a branch of its own, for others to look at and to merge.
+    def propose(
+        self,
+        *wanted: Operation,
+        reason: str = "",
+        describe: Callable[[Plan, str], str] | None = None,
+    ) -> Proposed:
+        """Carry out operations as one commit on a branch of its own, and open a proposal to merge it.
 
-        Proposing the same change to the same state again finds the same branch. A change that breaks the rules or a
-        gate may be proposed, too: that is what review and checks are for.
+        The same request again finds its branch, brings it up to date where the registry has moved on, and updates the
+        proposal that is open. A change that breaks the rules or a gate may be proposed, too: that is what review and
+        checks are for. `describe` makes the proposal's text from the plan and the reason.
         """
-        plan = self._plan(self.upstream(), wanted)
-        if not plan.change or plan.before.commit is None:
-            raise Invalid("there is nothing to propose: the registry is like that already")
-        branch = PROPOSALS + plan.id
-        there = self._git.tips(PROPOSALS).get(branch)
-        if there is None:
-            there = self._write(plan, reason)
-            self._git.publish(there, None, branch)
-        return Proposal(branch, there, plan.before.commit, plan.events)
+        from .proposing import propose
+
+        return propose(self, wanted, reason, describe)
 
     def upstream(self) -> Snapshot:
         """Return the state that writes build on: in a clone, that of the registry it was cloned from."""
@@ -363,30 +327,6 @@ class Registry(Reader):
     def store(self) -> ArtifactStore:
         """Return the artifact store of the state that writes build on."""
         return self._store(self.upstream())
-
-    def _states(self, snapshot: Snapshot, pointer: Pointer) -> Iterator[State]:
-        """The states in which pointer changed, newest first; those under a model's former names after its own."""
-        from .core.history import State
-
-        card, last = names.path("model", pointer.model), ""
-        if snapshot.commit is None or card not in snapshot:
-            return
-        for name in (pointer.model, *reversed(snapshot.document(card).get("formerly", []))):
-            for entry in self._git.log(snapshot.commit, [names.path(pointer.kind, name, pointer.name)]):
-                if entry.commit != last:  # the commit of a rename is in both names' logs
-                    at = datetime.fromisoformat(entry.at[:-1] + "+00:00")
-                    yield State(at, self._git.snapshot(entry.commit), name)
-                last = entry.commit
-
-    def _evidence(self, before: Snapshot) -> Evidence:
-        from .core import history
-        from .core.policy import Evidence
-
-        return Evidence(
-            self._clock(),
-            lambda pointer, version: history.held(self._states(before, pointer), pointer, version),
-            lambda pointer, version: history.entered(self._states(before, pointer), pointer, version),
-        )
 
     def recover(self) -> None:
         """Take back files that an interrupted write moved ahead of their branch. The next write does so too."""

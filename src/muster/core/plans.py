@@ -5,14 +5,15 @@ The same value is the dry run, the review page and what is executed.
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from . import checks, names, operations
-from .errors import Finding, Invalid, Refused
+from .errors import Finding, Invalid, MusterError, Refused
 from .events import Event, events
 from .operations import Operation
 from .policy import Evidence, Pointer, needs_review, pre_approved
+from .proposals import Proposal
 from .snapshot import Change, Snapshot
 
 
@@ -20,25 +21,24 @@ from .snapshot import Change, Snapshot
 class Plan:
     """A change to `before`, judged.
 
-    `review` says why it may only enter by a proposal (empty: it may enter directly), and `pre_approved` what enters
-    directly only because it is a rollback.
+    `after` is what it leads to, `moves` are the pointers it moves with the versions each gains. `review` says why it
+    may only enter by a proposal (empty: it may enter directly), and `pre_approved` what enters directly only because
+    it is a rollback.
     """
 
     before: Snapshot
     change: Change
+    after: Snapshot
     events: tuple[Event, ...]
     findings: tuple[Finding, ...]
+    moves: Mapping[Pointer, tuple[int, ...]] = field(default_factory=dict)
     review: tuple[str, ...] = ()
     pre_approved: tuple[str, ...] = ()
 
     @property
-    def id(self) -> str:
-        """A name for the plan as a proposal, which the same change to the same state has again."""
-        digest = hashlib.sha256(str(self.before.commit).encode())
-        for path in sorted(self.change.files):
-            digest.update(path.encode() + b"\0" + (self.change.files[path] or b"") + b"\0")
-        first = next((event.model for event in self.events if event.model), "registry")
-        return f"{names.encode(first).replace('%', '_').lower()[:40]}-{digest.hexdigest()[:10]}"
+    def subject(self) -> str:
+        """The first model it touches; "registry" if it touches none."""
+        return next((event.model for event in self.events if event.model), "registry")
 
     def require_sound(self) -> None:
         """Raise Invalid with every finding, if there is one."""
@@ -55,15 +55,45 @@ class Plan:
             )
 
 
+@dataclass(frozen=True)
+class Assessment:
+    """What merging `head` into `base` would do, judged by the rules and the policy of base.
+
+    `proposal` is the proposal that head belongs to, with its approvals, where one was named. `authors` are all who
+    wrote a commit of the range.
+    """
+
+    plan: Plan
+    base: str | None
+    head: str
+    authors: tuple[str, ...] = ()
+    proposal: Proposal | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong with it."""
+        return not self.plan.findings
+
+
 def make(before: Snapshot, wanted: tuple[Operation, ...], evidence: Evidence) -> Plan:
     """Return the plan that carries out what is wanted on before. Raises what `operations.plan` raises."""
     change = operations.plan(before, *wanted)
-    after = before.apply(change)
+    return judged(before, change, before.apply(change), evidence)
+
+
+def judged(before: Snapshot, change: Change, after: Snapshot, evidence: Evidence) -> Plan:
+    """Return what change, whoever made it, does to before, and all that stands in its way."""
     found = tuple(events(before, change, after))
     findings = tuple(checks.check(before, change, evidence, after))
-    moves = _moves(before, change, after)
-    review = tuple(needs_review(before, moves, evidence))
-    return Plan(before, change, found, findings, review, tuple(pre_approved(before, moves, evidence)))
+    try:
+        moves = _moves(before, change, after)
+        review = tuple(needs_review(before, moves, evidence))
+        approved = tuple(pre_approved(before, moves, evidence))
+    except MusterError:
+        if not findings:
+            raise
+        return Plan(before, change, after, found, findings)  # what cannot be read is found, and moves nothing
+    return Plan(before, change, after, found, findings, moves, review, approved)
 
 
 def _moves(before: Snapshot, change: Change, after: Snapshot) -> dict[Pointer, tuple[int, ...]]:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from . import manifest, names
 from .errors import NotFound
 from .models import Annotations, Manifest, ModelVersion
+from .proposals import Review
 from .signatures import signature_compatibility
 from .snapshot import Snapshot, did_you_mean
 
@@ -50,15 +51,18 @@ class Pointer:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What no tree can say: the clock, and what history knows.
+    """What no tree can say: the clock, what history knows, who makes the change and who has approved it.
 
     `held(pointer, version)` tells whether version held pointer at any earlier commit; `entered(pointer, version)` when
-    it last came into it, None if it is not there.
+    it last came into it, None if it is not there. `authors` are "Name <email>", or logins with an @. `review` is None
+    where nobody knows: then approvals are not counted.
     """
 
     now: datetime | None = None
     held: Callable[[Pointer, int], bool] | None = None
     entered: Callable[[Pointer, int], datetime | None] | None = None
+    authors: tuple[str, ...] = ()
+    review: Review | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,8 +274,34 @@ def unmet(
         entered = evidence.entered(Pointer("stage", pointer.model, stage_now), version)
     new = after.version(pointer.model, version)
     demands = list(gate.unmet(new, stage_now, incumbent, entered, evidence.now))
-    if demands and not is_rollback(gate, pointer, version, evidence):  # history is only asked when it matters
-        yield from demands
+    lacking = list(_unapproved(gate, owners(before, pointer.model), evidence.review))
+    if (demands or lacking) and is_rollback(
+        gate, pointer, version, evidence
+    ):  # history is asked where it matters
+        demands, lacking = [], lacking if gate.rollback_review else []
+    yield from demands + lacking
+
+
+def owners(snapshot: Snapshot, model: str) -> tuple[str, ...]:
+    """Return whose approvals count for model: its own owners and the registry's. Empty: everybody's."""
+    registry = snapshot.registry.get("owners", []) if names.REGISTRY in snapshot else []
+    own = (
+        snapshot.document(path).get("owners", []) if (path := names.path("model", model)) in snapshot else []
+    )
+    return tuple(dict.fromkeys([*own, *registry]))
+
+
+def _unapproved(gate: Gate, entitled: tuple[str, ...], review: Review | None) -> Iterator[str]:
+    """Yield what approvals are missing. Where nobody knows of a review, none can be counted."""
+    if not gate.approvals or review is None:
+        return
+    tally = review.tally(entitled)
+    if len(tally.counted) < gate.approvals:
+        by = f" by {', '.join(a.by for a in tally.counted)}" if tally.counted else ""
+        not_counted = "".join(f"; {a.by} approved, and {why}" for a, why in tally.void)
+        who = f" of {', '.join(entitled)}" if entitled else ""
+        wanted = f"{gate.approvals} approval{'s' * (gate.approvals > 1)}{who}"
+        yield f"it needs {wanted}, and has {len(tally.counted)}{by}{not_counted}"
 
 
 def pre_approved(

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from . import history, names
 from .errors import Invalid
 from .history import State
-from .models import Evaluation
+from .models import Evaluation, Manifest
 from .operations import (
     Annotate,
     AnnotateModel,
     DeleteModel,
     DeleteVersion,
     Expect,
+    Operation,
     SetAlias,
     SetStage,
 )
@@ -88,6 +92,28 @@ def deletion(
         return DeleteModel(found.model, by, at, reason)
     model, version = snapshot.resolve(found)
     return DeleteVersion(model, version, by, at, reason)
+
+
+def proposal_id(wanted: Sequence[Operation]) -> str:
+    """Return a name for what is wanted, which the same request has again, whoever makes it and whenever."""
+    digest = hashlib.sha256(repr([_lasting(operation) for operation in wanted]).encode()).hexdigest()
+    model = str(getattr(wanted[0], "model", None) or getattr(wanted[0], "name", "registry"))
+    return f"{names.encode(model).replace('%', '_').lower()[:40]}-{digest[:10]}"
+
+
+_PASSING = ("at", "by", "expect", "stored")  # what another asking for the same would say otherwise
+
+
+def _lasting(value: Any) -> Any:
+    """What of a request is the same however often it is made. A new version is its content and its label."""
+    if isinstance(value, Manifest):
+        return value.model, value.label, value.digest
+    if dataclasses.is_dataclass(value):
+        fields = [f.name for f in dataclasses.fields(value) if f.name not in _PASSING]
+        return type(value).__name__, [(name, _lasting(getattr(value, name))) for name in fields]
+    if isinstance(value, Mapping):
+        return sorted((key, _lasting(item)) for key, item in value.items())
+    return [_lasting(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _usable(snapshot: Snapshot, target: Pointer, version: int) -> bool:

@@ -100,6 +100,19 @@ def log(git: Git, commit: str, paths: Sequence[str], limit: int | None) -> Itera
         yield from _log_entries(fields)
 
 
+def between(git: Git, base: str, head: str, limit: int) -> list[LogEntry]:
+    """Return the commits that head has and base has not, children after their parents, without paths.
+
+    Of more than limit, the limit newest.
+    """
+    fields = git.stream(
+        *("log", "-z", "--no-patch", *_PLAIN, f"--format={_FORMAT}", "--topo-order", f"--max-count={limit}"),
+        *("--end-of-options", head, f"^{base}"),
+    )
+    with closing(fields):
+        return list(_log_entries(fields))[::-1]
+
+
 def commit_at(git: Git, tip: str, moment: datetime) -> str | None:
     """Return the last commit of tip's first-parent line that was committed at or before moment."""
     before = f"--before={moment.astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"

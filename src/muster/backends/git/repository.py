@@ -162,6 +162,18 @@ class GitRepository:
         self._require(commit)
         return history.log(self._git, commit, paths, limit)
 
+    def between(self, base: str, head: str, limit: int) -> list[LogEntry]:
+        """Return the commits that head has and base has not, children after their parents; at most the limit newest."""
+        for commit in (base, head):
+            self._require(commit)
+        return history.between(self._git, base, head, limit)
+
+    def fork(self, a: str, b: str) -> str | None:
+        """Return the last commit that both have, None if their histories share none."""
+        for commit in (a, b):
+            self._require(commit)
+        return self._git.ask("merge-base", a, b).stdout.decode().strip() or None
+
     def tips(self, prefix: str) -> Mapping[str, str]:
         """Return name -> commit of the branches that begin with prefix, such as "proposals/"; fetched."""
         source = f"{_HEADS}{prefix}"
