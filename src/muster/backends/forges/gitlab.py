@@ -15,7 +15,7 @@ from urllib.parse import quote
 from ...core.errors import Conflict, MusterError, NotFound, Refused
 from ...core.proposals import PREFIX, Approval, Proposal
 from .address import Place
-from .demands import cut, number, still, unmoved, with_marker
+from .demands import cut, number, still, titled, unmoved, with_marker
 from .gitlab_settings import branch_settings
 from .http import Api
 from .settings import Setting
@@ -49,7 +49,7 @@ class GitLab:
 
     def open(self, branch: str, target: str, title: str, body: str) -> Proposal:
         """See `Forge`."""
-        words = {"title": title, "description": cut(body, MAX_BODY)}
+        words = {"title": titled(title), "description": cut(body, MAX_BODY)}
         for there in self.proposals(branch):
             if there.target == target:
                 return _proposal(self._api.ask("PUT", self._request(there.id), words).body)

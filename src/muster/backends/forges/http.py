@@ -211,7 +211,7 @@ class Api:
             return None
         after = headers.get("Retry-After", "")
         if after.isdecimal():
-            return self._clock() + int(after)
+            return self._clock() + float(after)
         reset = headers.get("x-ratelimit-reset") or headers.get("RateLimit-Reset") or ""
         remaining = headers.get("x-ratelimit-remaining") or headers.get("RateLimit-Remaining")
         if remaining == "0" and reset.isdecimal():
