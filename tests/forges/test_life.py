@@ -37,6 +37,7 @@ def test_a_proposal_is_opened_discussed_approved_and_merged(world):
     assert world.repository.tip("proposals/a") is None
 
 
+@pytest.mark.slow
 def test_opening_it_again_changes_the_title_and_the_body(world):
     ann = world.ask("ann")
     first = ann.open("proposals/a", "main", "one", "1")
@@ -46,6 +47,7 @@ def test_opening_it_again_changes_the_title_and_the_body(world):
     assert world.repository.pulls[int(first.id)].body == "2"
 
 
+@pytest.mark.slow
 def test_proposals_are_listed_newest_first_and_by_branch(world):
     ann = world.ask("ann")
     world.push("proposals/b", "b")
@@ -56,6 +58,7 @@ def test_proposals_are_listed_newest_first_and_by_branch(world):
     assert all(p.approvals is None for p in ann.proposals())
 
 
+@pytest.mark.slow
 def test_closing_it_deletes_its_branch_and_no_other(world):
     ann = world.ask("ann")
     world.push("topic", "c")
@@ -67,6 +70,7 @@ def test_closing_it_deletes_its_branch_and_no_other(world):
         assert ann.proposals() == []
 
 
+@pytest.mark.slow
 def test_it_is_closed_where_its_branch_is_gone_already(world):
     ann = world.ask("ann")
     opened = ann.open("proposals/a", "main", "a", "")
@@ -75,6 +79,7 @@ def test_it_is_closed_where_its_branch_is_gone_already(world):
     assert ann.proposal(opened.id).state == "closed"
 
 
+@pytest.mark.slow
 def test_a_push_after_the_approval_leaves_it_with_the_older_commit(world):
     ann, bob = world.ask("ann"), world.ask("bob")
     opened = ann.open("proposals/a", "main", "a", "")
@@ -88,6 +93,7 @@ def test_a_push_after_the_approval_leaves_it_with_the_older_commit(world):
     assert [a.head for a in ann.proposal(opened.id).approvals or ()] == [head]
 
 
+@pytest.mark.slow
 def test_what_has_moved_on_is_neither_approved_nor_merged(world):
     ann, bob = world.ask("ann"), world.ask("bob")
     opened = ann.open("proposals/a", "main", "a", "")
@@ -102,6 +108,7 @@ def test_what_has_moved_on_is_neither_approved_nor_merged(world):
     assert ann.proposal(opened.id).state == "open"
 
 
+@pytest.mark.slow
 def test_what_is_pushed_between_the_look_and_the_merge_is_not_merged(world):
     ann = world.ask("ann")
     opened = ann.open("proposals/a", "main", "a", "")
@@ -113,6 +120,7 @@ def test_what_is_pushed_between_the_look_and_the_merge_is_not_merged(world):
     assert world.tip() == base
 
 
+@pytest.mark.slow
 def test_a_red_status_keeps_it_from_being_merged_and_a_green_one_does_not(world):
     ann = world.ask("ann")
     opened = ann.open("proposals/a", "main", "a", "")
@@ -123,6 +131,7 @@ def test_a_red_status_keeps_it_from_being_merged_and_a_green_one_does_not(world)
     assert ann.merge(opened.id, opened.head, world.tip(), "a") == world.tip()
 
 
+@pytest.mark.slow
 def test_what_is_merged_or_closed_is_not_merged_again(world):
     ann = world.ask("ann")
     opened = ann.open("proposals/a", "main", "a", "")
@@ -131,6 +140,7 @@ def test_what_is_merged_or_closed_is_not_merged_again(world):
         ann.merge(opened.id, opened.head, world.tip(), "a")
 
 
+@pytest.mark.slow
 def test_it_is_squashed_where_merge_commits_are_not_allowed(world):
     world.repository.methods = ("squash",)
     ann, base = world.ask("ann"), world.tip()
@@ -139,6 +149,7 @@ def test_it_is_squashed_where_merge_commits_are_not_allowed(world):
     assert world.repository.git("rev-parse", f"{commit}^@") == base
 
 
+@pytest.mark.slow
 def test_its_author_cannot_approve_it(world):
     ann = world.ask("ann")
     opened = ann.open("proposals/a", "main", "a", "")
@@ -146,6 +157,7 @@ def test_its_author_cannot_approve_it(world):
         ann.approve(opened.id, opened.head)
 
 
+@pytest.mark.slow
 def test_who_may_only_read_is_refused_and_sees(world):
     opened = world.ask("ann").open("proposals/a", "main", "a", "")
     eve = world.ask("eve")
@@ -158,6 +170,7 @@ def test_who_may_only_read_is_refused_and_sees(world):
         eve.merge(opened.id, opened.head, world.tip(), "a")
 
 
+@pytest.mark.slow
 def test_the_yes_of_somebody_who_may_not_write_is_none(world):
     opened = world.ask("ann").open("proposals/a", "main", "a", "")
     try:
@@ -167,6 +180,7 @@ def test_the_yes_of_somebody_who_may_not_write_is_none(world):
     assert world.ask("ann").proposal(opened.id).approvals == ()
 
 
+@pytest.mark.slow
 def test_a_bots_approval_is_marked_as_one(world):
     opened = world.ask("ann").open("proposals/a", "main", "a", "")
     world.ask(world.bot).approve(opened.id, opened.head)
@@ -175,6 +189,7 @@ def test_a_bots_approval_is_marked_as_one(world):
     assert Review(opened.head, (), (approval,)).tally([]).counted == ()
 
 
+@pytest.mark.slow
 def test_nobody_elses_comment_is_edited_though_it_begins_alike(world):
     opened = world.ask("ann").open("proposals/a", "main", "a", "")
     comments = world.repository.pulls[int(opened.id)].comments
@@ -189,6 +204,7 @@ def test_nobody_elses_comment_is_edited_though_it_begins_alike(world):
     ]
 
 
+@pytest.mark.slow
 def test_a_token_that_may_not_ask_who_it_is_finds_its_comment_again(world):
     opened = world.ask("ann").open("proposals/a", "main", "a", "")
     world.ask("ann").comment(opened.id, "ann's", MARKER)
@@ -198,6 +214,7 @@ def test_a_token_that_may_not_ask_who_it_is_finds_its_comment_again(world):
     assert [c.author for c in comments] == ["ann", world.bot]
 
 
+@pytest.mark.slow
 def test_a_comment_is_found_among_more_than_a_page_of_them(world):
     from support.forges.state import Comment
 
@@ -210,6 +227,7 @@ def test_a_comment_is_found_among_more_than_a_page_of_them(world):
     assert len(comments) == 102 and comments[-1].body == f"{MARKER}\ntwo"
 
 
+@pytest.mark.slow
 def test_a_forks_branch_is_told_from_ours_and_never_deleted(world):
     head = world.tip("proposals/a")
     pull = world.repository.open("eve", "proposals/a", "main", "from a fork", "", fork="eve", head=head)
@@ -222,6 +240,7 @@ def test_a_forks_branch_is_told_from_ours_and_never_deleted(world):
     assert world.repository.tip("proposals/a") == head
 
 
+@pytest.mark.slow
 def test_what_is_not_there_is_not_found(world):
     ann = world.ask("ann")
     with pytest.raises(NotFound, match="or your token may not see it"):
@@ -231,11 +250,13 @@ def test_what_is_not_there_is_not_found(world):
             ann.proposal(odd)
 
 
+@pytest.mark.slow
 def test_a_branch_that_is_not_there_cannot_be_proposed(world):
     with pytest.raises((Invalid, NotFound)):
         world.ask("ann").open("proposals/none", "main", "a", "")
 
 
+@pytest.mark.slow
 def test_a_token_that_is_not_accepted_is_said_to_be_and_not_shown(world):
     place = world.place()
     from muster.backends.forges import connect

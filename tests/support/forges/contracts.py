@@ -30,7 +30,7 @@ class GitHubContract:
         self.document = json.loads((FILES / "github.openapi.json").read_text())
         self._api = OpenAPI.from_dict(self.document)
 
-    def request(self, asked: Asked, raw: bytes, content_type: str) -> list[str]:
+    def request(self, asked: Asked, raw: bytes) -> list[str]:
         unknown = sorted(set(asked.body) - self._keys(asked)) if asked.body else []
         queried = {
             p["name"]
@@ -107,7 +107,7 @@ class GiteaContract:
     def __init__(self) -> None:
         self.document = json.loads((FILES / "gitea.contract.json").read_text())
 
-    def request(self, asked: Asked, raw: bytes, content_type: str) -> list[str]:
+    def request(self, asked: Asked, raw: bytes) -> list[str]:
         operation = self.document["operations"][f"{asked.method} {asked.template}"]
         strange = sorted(set(asked.query) - set(operation["query"]))
         return [
@@ -121,14 +121,15 @@ class GiteaContract:
 
     def _judge(self, schema: _Json | None, value: Any, raw: bytes) -> list[str]:
         from jsonschema import Draft7Validator
+        from jsonschema.exceptions import best_match
 
         if schema is None:
             return [f"it has a body: {raw[:100]!r}"] if raw else []
         whole = {**schema, "definitions": self.document["definitions"]}
         if "$ref" in schema:
             whole = {"allOf": [schema], "definitions": self.document["definitions"]}
-        errors = Draft7Validator(whole).iter_errors(value)
-        return [f"{'/'.join(map(str, e.absolute_path))}: {e.message[:300]}" for e in errors]
+        error = best_match(Draft7Validator(whole).iter_errors(value))
+        return [f"{'/'.join(map(str, error.absolute_path))}: {error.message[:300]}"] if error else []
 
 
 # What GitLab's documentation names and python-gitlab passes on without declaring it.
@@ -141,7 +142,7 @@ _UNDECLARED: Mapping[str, frozenset[str]] = {
 class GitLabContract:
     """python-gitlab's declared attributes: which must be there, and which may."""
 
-    def request(self, asked: Asked, raw: bytes, content_type: str) -> list[str]:
+    def request(self, asked: Asked, raw: bytes) -> list[str]:
         key = f"{asked.method} {asked.template}"
         required, allowed = _declared().get(key, (frozenset(), frozenset()))
         given = set(asked.body) | (set(asked.query) - {"page", "per_page"})

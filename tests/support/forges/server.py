@@ -51,7 +51,7 @@ class Canned:
 
 
 class Contract(Protocol):
-    def request(self, asked: Asked, raw: bytes, content_type: str) -> list[str]: ...
+    def request(self, asked: Asked, raw: bytes) -> list[str]: ...
 
     def answer(self, asked: Asked, status: int, body: bytes) -> list[str]: ...
 
@@ -162,8 +162,10 @@ class _ForgeRequest(_Request):
         if user is None and path not in dialect.public:
             raise dialect.unauthorized()
         asked, route = self._route(path, dict(parse_qsl(url.query)), raw, user or "")
-        for breach in server.contract.request(asked, raw, self.headers.get("Content-Type", "")):
-            server.violations.append(f"{asked.method} {url.path}: {breach}")
+        breaches = server.contract.request(asked, raw)
+        server.violations += [f"{asked.method} {url.path}: {breach}" for breach in breaches]
+        if breaches:
+            raise Problem(422, {"message": "; ".join(breaches)})
         named = dialect.repository(asked.params)
         if named is not None and named != server.repository.path:
             raise dialect.lost()
