@@ -28,7 +28,7 @@ class Forge(Protocol):
         ...
 
     def proposal(self, id: str) -> Proposal:
-        """Return one proposal in any state, with its approvals: of people whom the forge lets write, each one's last word.
+        """Return one proposal in any state, with its approvals: each person's last word, if the forge lets them write.
 
         Each is of the commit it was given for, which need not be the head.
         """
