@@ -38,6 +38,7 @@ from .snapshot import Change, Snapshot
 from .version_rules import (
     annotations_have_a_version,
     digest_is_of_its_files,
+    evaluations_only_grow,
     files_it_names_exist,
     former_name_stays,
     model_file_fits_its_place,
@@ -77,6 +78,7 @@ CHECKS: tuple[Rule, ...] = (
     files_it_names_exist,
     parents_exist,
     annotations_have_a_version,
+    evaluations_only_grow,
     pointer_resolves,
     nothing_points_at_it,
     label_is_the_versions,
