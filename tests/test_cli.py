@@ -181,11 +181,20 @@ def test_a_write_in_json_is_its_commit_and_its_events(
     assert said.json["events"][0]["text"].startswith(words)
 
 
-def test_what_review_guards_is_renamed_by_a_proposal_only(muster: Muster, server: Path) -> None:
+def test_what_review_guards_is_proposed_by_itself(muster: Muster, server: Path) -> None:
     before = tip(server)
     said = muster("rename", "bikes", "cycles")
-    assert said.code == 4 and "muster rename bikes cycles --propose" in said.err
+    assert said.code == 0 and said.out == "bikes: renamed to cycles\n"
+    assert "only by a reviewed proposal" in said.err and "muster proposals merge bikes-" in said.err
     assert tip(server) == before
+    assert len(muster("proposals", "list", "--json").json) == 1
+
+
+def test_what_review_guards_never_enters_directly(muster: Muster, server: Path) -> None:
+    before = refs(server)
+    said = muster("rename", "bikes", "cycles", "--direct")
+    assert said.code == 4 and "muster rename bikes cycles --propose" in said.err
+    assert refs(server) == before
 
 
 @pytest.mark.parametrize(("command", "words"), PLANS, ids=_ids)
@@ -216,12 +225,19 @@ def test_a_proposal_waits_on_a_branch_of_its_own(
     assert muster("check", "main", proposal["branch"]).code == 0
 
 
-def test_a_proposal_in_words_ends_with_the_command_that_checks_it(muster: Muster) -> None:
-    said = muster("promote", "bikes/3", "production", "--propose")
+def test_a_proposal_in_words_ends_with_the_commands_that_show_and_merge_it(
+    muster: Muster, server: Path
+) -> None:
+    said = muster("promote", "bikes/3", "production", "--propose", "--reason", "a lower rmse")
     assert said.out.splitlines()[0] == "bikes: production 2 -> 3"
-    typed = said.err.splitlines()[-1].split()
-    assert typed[:2] == ["muster", "check"]
-    assert muster(*typed[1:]) == (0, "", "every rule holds\n")
+    show, merge = (line.split()[1:] for line in said.err.splitlines()[-2:])
+    shown = muster(*show)
+    assert shown.code == 0 and "bikes: production 2 -> 3" in shown.out and "every rule holds" in shown.out
+    merged = muster(*merge)
+    assert (merged.code, merged.out.splitlines()[0]) == (0, "bikes: production 2 -> 3")
+    assert muster("-R", server, "resolve", "bikes/production").out == "bikes/3\n"
+    assert "because: a lower rmse" in muster("history", "bikes/production").out
+    assert muster("proposals", "list").out == "nothing waits\n"
 
 
 def test_a_proposal_is_merged_by_plain_git(muster: Muster, server: Path) -> None:
@@ -323,7 +339,7 @@ EXITS: tuple[tuple[int, list[str]], ...] = (
     (3, ["list", "--at", "no-such-tag"]),
     (3, ["list", "-R", "/no/such/place"]),
     (3, ["register", "bikes", "no-such-file"]),
-    (4, ["promote", "bikes/3", "production"]),
+    (4, ["promote", "bikes/3", "production", "--direct"]),
     (5, ["show", "bikes/3/4"]),
     (5, ["search", "metrics.rmse <"]),
     (5, ["register", "a:b", "registry.yaml"]),
@@ -412,7 +428,7 @@ def test_a_branch_is_named_before_or_after_the_command(muster: Muster, server: P
 
 
 def test_a_refusal_says_the_whole_command_that_proposes_it(muster: Muster) -> None:
-    said = muster("promote", "bikes/3", "production", "--reason", "it's better")
+    said = muster("promote", "bikes/3", "production", "--direct", "--reason", "it's better")
     assert said.code == 4
     hint = """hint: propose it: muster promote bikes/3 production --reason 'it'"'"'s better' --propose"""
     assert hint in said.err.splitlines()
