@@ -17,7 +17,7 @@ from . import demands, manifest, names
 from .demands import EvaluationDemand, duration, in_words
 from .errors import NotFound
 from .models import Annotations, Manifest, ModelVersion
-from .proposals import Review
+from .proposals import Review, identities
 from .signatures import signature_compatibility
 from .snapshot import Snapshot, did_you_mean
 
@@ -277,7 +277,7 @@ def unmet(
         entered = evidence.entered(Pointer("stage", pointer.model, stage_now), version)
     new = after.version(pointer.model, version)
     demands = list(gate.unmet(new, stage_now, incumbent, entered, evidence.now))
-    lacking = list(_unapproved(gate, owners(before, pointer.model), evidence.review))
+    lacking = list(_unapproved(gate, pointer.model, owners(before, pointer.model), evidence.review))
     if (demands or lacking) and is_rollback(
         gate, pointer, version, evidence
     ):  # history is asked where it matters
@@ -286,15 +286,21 @@ def unmet(
 
 
 def owners(snapshot: Snapshot, model: str) -> tuple[str, ...]:
-    """Return whose approvals count for model: its own owners and the registry's. Empty: everybody's."""
-    registry = snapshot.registry.get("owners", []) if names.REGISTRY in snapshot else []
-    own = (
-        snapshot.document(path).get("owners", []) if (path := names.path("model", model)) in snapshot else []
-    )
-    return tuple(dict.fromkeys([*own, *registry]))
+    """Return whose approvals count for model: its own owners and the registry's. Empty: everybody's.
+
+    Invalid if they cannot be read: what is not understood makes nobody an owner.
+    """
+    found: dict[str, None] = {}
+    for path in (names.path("model", model), names.REGISTRY):
+        document = snapshot.document(path) if path in snapshot else {}
+        listed = document.get("owners", []) if isinstance(document, dict) else None
+        if not isinstance(listed, list) or not all(isinstance(owner, str) for owner in listed):
+            raise manifest.not_readable(path, document, "a list of owners", "owners is malformed")
+        found |= dict.fromkeys(listed)
+    return tuple(found)
 
 
-def _unapproved(gate: Gate, entitled: tuple[str, ...], review: Review | None) -> Iterator[str]:
+def _unapproved(gate: Gate, model: str, entitled: tuple[str, ...], review: Review | None) -> Iterator[str]:
     """Yield what approvals are missing. Where nobody knows of a review, none can be counted."""
     if not gate.approvals or review is None:
         return
@@ -304,7 +310,10 @@ def _unapproved(gate: Gate, entitled: tuple[str, ...], review: Review | None) ->
         not_counted = "".join(f"; {a.by} approved, and {why}" for a, why in tally.void)
         who = f" of {', '.join(entitled)}" if entitled else ""
         wanted = f"{gate.approvals} approval{'s' * (gate.approvals > 1)}{who}"
-        yield f"it needs {wanted}, and has {len(tally.counted)}{by}{not_counted}"
+        others = identities(*entitled) - identities(*review.authors)
+        more = f"; it has no other owner: name more with muster annotate {model} --owner ANN --owner BEA"
+        way_out = more if entitled and not others else ""
+        yield f"it needs {wanted}, and has {len(tally.counted)}{by}{not_counted}{way_out}"
 
 
 def pre_approved(
