@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -488,3 +489,70 @@ def test_every_command_explains_itself_and_every_option(capsys: pytest.CaptureFi
         for one in getattr(command, "commands", {name: command}).values():
             missing = [p.name for p in one.get_params(context) if isinstance(p, click.Option) and not p.help]
             assert missing == [], f"{name}: {missing}"
+
+
+PLAN = """\
+schema: 1
+reason: the nightly run
+changes:
+- {promote: bikes/3, to: production}
+- {promote: vans/1, to: staging}
+- {tag: vans, set: {team: rides}}
+"""
+
+
+@pytest.mark.parametrize("source", ["file", "stdin"])
+def test_a_file_of_changes_is_one_proposal(
+    muster: Muster, server: Path, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if source == "file":
+        Path("plan.yaml").write_text(PLAN)
+        said = muster("propose", "--from", "plan.yaml")
+    else:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(PLAN.encode())))
+        said = muster("propose", "--from", "-")
+    assert said.code == 0, said.err
+    assert {line.partition(":")[0] for line in said.out.splitlines()} == {"bikes", "vans"}
+    (waiting,) = muster("proposals", "list", "--json").json
+    assert muster("proposals", "merge", waiting["id"]).code == 0
+    assert muster("resolve", "vans/staging").out == "vans/1\n"
+    assert git(server, "rev-list", "--count", "--first-parent", f"{waiting['head']}^..main") == "1"
+    assert "because: the nightly run" in muster("history", "vans").out
+
+
+def test_a_file_of_changes_enters_directly_where_policy_lets_it(muster: Muster, server: Path) -> None:
+    Path("plan.yaml").write_text(PLAN)
+    before = refs(server)
+    assert muster("propose", "--from", "plan.yaml", "--direct").code == 4
+    assert refs(server) == before
+    Path("plan.yaml").write_text("schema: 1\nchanges:\n- {promote: vans/1, to: staging}\n")
+    assert muster("propose", "--from", "plan.yaml", "--direct").code == 0
+    assert muster("resolve", "vans/staging").out == "vans/1\n"
+
+
+def test_several_versions_are_promoted_at_once(muster: Muster, server: Path) -> None:
+    before = git(server, "rev-list", "--count", "main")
+    assert muster("promote", "vans/1", "bikes/1", "staging").code == 0
+    assert int(git(server, "rev-list", "--count", "main")) == int(before) + 1
+    assert muster("promote", "vans/1", "bikes/1", "staging", "--expect", "1").code == 2
+
+
+def test_proposals_are_steered_from_the_command_line(muster: Muster, server: Path) -> None:
+    id = muster("promote", "bikes/3", "production", "--json").json["branch"]
+    head = tip(server, id)
+    assert muster("proposals", "list").out.splitlines()[1].startswith(id.removeprefix("proposals/"))
+    assert muster("proposals", "approve", id, "--head", "main").code == 6
+    assert muster("proposals", "approve", id, "--head", head).out.startswith("approved by Ann Author")
+    shown = muster("proposals", "show", id, "--json").json
+    assert shown["ok"] and shown["proposal"]["approvals"][0]["head"] == head
+    assert muster("proposals", "merge", id, "--head", "main").code == 6
+    assert muster("proposals", "close", id).out == f"closed {id}\n"
+    assert muster("proposals", "show", id).code == 3
+
+
+def test_a_proposal_that_fails_is_shown_and_not_merged(muster: Muster, server: Path) -> None:
+    id = muster("promote", "bikes/1", "production", "--propose", "--json").json["branch"]
+    assert muster("proposals", "show", id).code == 5
+    before = refs(server)
+    assert muster("proposals", "merge", id).code == 5
+    assert refs(server) == before

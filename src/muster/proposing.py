@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .core import requests
-from .core.errors import Conflict, Invalid, NotFound, Refused
+from .core.errors import Conflict, Invalid, NotFound, Refused, Unavailable
 from .core.message import message, reason_of
 from .core.proposals import PREFIX, Proposal
 
@@ -102,8 +103,7 @@ class Proposals:
         commit = self._brought_up_to_date(plan, branch, reason)
         made = Proposed(branch, commit, plan.before.commit, plan.events, note=note)
         if forge is None:
-            place = self._place()
-            return replace(made, page=place.page(branch, target) if place else "")
+            return replace(made, page=self._place.page(branch, target) if self._place else "")
         body = describe(plan, reason) if describe else _plain_words(plan.events, reason)
         return replace(made, proposal=forge.open(branch, target, plan.summary, body))
 
@@ -140,30 +140,28 @@ class Proposals:
 
     def _forge(self) -> Forge:
         """The forge the registry lives on; Refused if it cannot be asked in anybody's name."""
-        from .backends import forges
+        from .backends.forges import connect
+        from .backends.git.proposals import GitProposals
 
-        place = self._place()
-        return self._own() if place is None else forges.connect(place, credential=self._git.credential)
+        if self._place is None:
+            return GitProposals(self._git, lambda: self._registry.author, self._registry._clock)
+        return connect(self._place, credential=self._git.credential)
 
     def _reachable(self) -> tuple[Forge | None, str]:
         """The forge, or why it cannot be asked."""
         try:
             return self._forge(), ""
-        except Refused as error:
+        except (Refused, Unavailable) as error:
             return None, f"{error}; {error.hint}" if error.hint else str(error)
 
+    @cached_property
     def _place(self) -> Place | None:
         """Where the registry is on a forge; None if it is on none that is known."""
-        from .backends import forges
+        from .backends.forges import locate
 
         url = self._git.remote_url()
-        place = forges.locate(url) if url is not None else None
+        place = locate(url) if url is not None else None
         return place if place is not None and place.kind is not None else None
-
-    def _own(self) -> Forge:
-        from .backends.git.proposals import GitProposals
-
-        return GitProposals(self._git, lambda: self._registry.author, self._registry._clock)
 
 
 def _plain_words(events: Sequence[Event], reason: str) -> str:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,7 +161,7 @@ class Registry(Judge):
         """
         return self.proposals.propose(wanted, reason, describe)
 
-    @property
+    @cached_property
     def proposals(self) -> Proposals:
         """The proposals that wait: list them, look at one, approve it, merge it, close it."""
         from .proposing import Proposals

@@ -61,7 +61,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "yank": ("writes", "Mark a version as not to be used."),
     "rename": ("writes", "Give a model another name."),
     "delete": ("writes", "Delete a version or a model, leaving tombstones."),
-    "propose": ("proposals", "Put several changes into one proposal."),
+    "propose": ("proposals", "Put several changes into one proposal: one commit, for any number of models."),
     "proposals": ("proposals", "List, show, approve, merge or close proposals."),
     "check": ("checking", "Check a change, or the whole registry, against every rule."),
     "fmt": ("checking", "Write files in their canonical form."),
