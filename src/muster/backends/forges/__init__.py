@@ -16,7 +16,9 @@ from .settings import Setting
 from .tokens import Credential, find_token
 
 if TYPE_CHECKING:
+    from .gitea import Gitea
     from .github import GitHub
+    from .gitlab import GitLab
 
 __all__ = ["Credential", "Forge", "Place", "Setting", "connect", "locate"]
 
@@ -26,17 +28,30 @@ def connect(
     token: str | None = None,
     credential: Credential | None = None,
     env: Mapping[str, str] = os.environ,
-) -> GitHub:
+) -> GitHub | GitLab | Gitea:
     """Return the forge at a place. Nothing is asked of it yet.
 
     Refused where there is no token; Unavailable for a host that is no forge, or one that muster does not speak with.
     """
-    if place.kind == "github":
-        from .github import HEADERS, GitHub
-        from .http import Api
-
-        return GitHub(place, Api(place.api, find_token(place, token, credential, env), headers=HEADERS))
+    if place.kind in ("github", "gitlab", "gitea"):
+        return _at(place, find_token(place, token, credential, env))
     raise Unavailable(
         f"{place.host} is not a forge that muster can ask",
         hint="open the proposal in a browser; if it is GitHub, GitLab, Gitea or Forgejo, say so by MUSTER_FORGE",
     )
+
+
+def _at(place: Place, token: str) -> GitHub | GitLab | Gitea:
+    from .http import Api
+
+    if place.kind == "github":
+        from .github import HEADERS, GitHub
+
+        return GitHub(place, Api(place.api, token, headers=HEADERS))
+    if place.kind == "gitlab":
+        from .gitlab import GitLab
+
+        return GitLab(place, Api(place.api, token))
+    from .gitea import Gitea
+
+    return Gitea(place, Api(place.api, token, scheme="token"))

@@ -7,15 +7,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 from urllib.parse import quote
 
-from ...core.errors import Conflict, Invalid, MusterError, NotFound, Refused
+from ...core.errors import Invalid, MusterError, NotFound, Refused
 from ...core.proposals import PREFIX, Approval, Proposal
 from .address import Place
+from .demands import cut, number, still, unmoved, with_marker
 from .github_settings import branch_settings
 from .http import Api
 from .settings import Setting
 
 HEADERS = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
 MAX_BODY = 65_536  # characters of a description or a comment
+_PAGE: Mapping[str, str | int] = {"per_page": 100}
 _WRITERS = ("OWNER", "MEMBER", "COLLABORATOR")
 _Json = Mapping[str, Any]
 
@@ -32,7 +34,7 @@ class GitHub:
 
     def proposals(self, branch: str | None = None) -> list[Proposal]:
         """See `Forge`. Every open pull request is one: an editor's button makes them too."""
-        query = {"state": "open", "sort": "created", "direction": "desc"}
+        query: dict[str, str | int] = {"state": "open", "sort": "created", "direction": "desc", **_PAGE}
         if branch is not None:
             query["head"] = f"{self._owner}:{branch}"
         found = (_proposal(each) for each in self._api.all(f"{self._repository}/pulls", **query))
@@ -47,9 +49,9 @@ class GitHub:
         """See `Forge`."""
         for there in self.proposals(branch):
             if there.target == target:
-                change = {"title": title, "body": _cut(body)}
+                change = {"title": title, "body": cut(body, MAX_BODY)}
                 return _proposal(self._api.ask("PATCH", self._pull(there.id), change).body)
-        new = {"title": title, "body": _cut(body), "head": branch, "base": target}
+        new = {"title": title, "body": cut(body, MAX_BODY), "head": branch, "base": target}
         return _proposal(self._api.ask("POST", f"{self._repository}/pulls", new).body)
 
     def approve(self, id: str, head: str) -> None:
@@ -62,10 +64,10 @@ class GitHub:
 
     def comment(self, id: str, body: str, marker: str) -> str:
         """See `Forge`."""
-        text = _cut(body if body.startswith(marker) else f"{marker}\n{body}")
-        here = f"{self._repository}/issues/{_number(id)}/comments"
+        text = cut(with_marker(body, marker), MAX_BODY)
+        here = f"{self._repository}/issues/{number(id)}/comments"
         me = self._login()
-        for each in self._api.all(here):
+        for each in self._api.all(here, **_PAGE):
             if str(each.get("body") or "").startswith(marker) and _is_mine(each.get("user"), me):
                 path = f"{self._repository}/issues/comments/{each['id']}"
                 return str(self._api.ask("PATCH", path, {"body": text}).body["html_url"])
@@ -105,27 +107,14 @@ class GitHub:
         return branch_settings(self._api, self._repository, branch)
 
     def _pull(self, id: str) -> str:
-        return f"{self._repository}/pulls/{_number(id)}"
+        return f"{self._repository}/pulls/{number(id)}"
 
     def _at(self, id: str, head: str) -> Proposal:
-        """Return the proposal if it is open and at head; Conflict otherwise."""
-        there = _proposal(self._api.get(self._pull(id)))
-        if there.state != "open":
-            raise Conflict(f"{there.url} is {there.state}")
-        if there.head != head:
-            raise Conflict(
-                f"{there.url} has moved on to {there.head[:12]}", hint="look again, then decide again"
-            )
-        return there
+        return still(_proposal(self._api.get(self._pull(id))), head)
 
     def _based(self, branch: str, base: str) -> None:
-        """Conflict if the target is not at base. What is pushed after this, only the forge's settings keep out."""
-        tip = str(self._api.get(f"{self._repository}/branches/{quote(branch, safe='')}")["commit"]["sha"])
-        if tip != base:
-            raise Conflict(
-                f"{branch} has moved on to {tip[:12]}",
-                hint="bring the proposal up to date, then judge it again",
-            )
+        there = self._api.get(f"{self._repository}/branches/{quote(branch, safe='')}")
+        unmoved(branch, str(there["commit"]["sha"]), base)
 
     def _method(self) -> Literal["merge", "squash", "rebase"]:
         found = self._api.get(self._repository)
@@ -147,7 +136,7 @@ class GitHub:
     def _approvals(self, id: str) -> Iterable[Approval]:
         """Yield each reviewer's latest word if it is a yes, and if the reviewer may write to the repository."""
         latest: dict[str, _Json] = {}
-        for review in self._api.all(f"{self._pull(id)}/reviews"):
+        for review in self._api.all(f"{self._pull(id)}/reviews", **_PAGE):
             if review["state"] in ("APPROVED", "CHANGES_REQUESTED", "DISMISSED"):
                 latest[_name(review.get("user"))] = review
         for by, review in latest.items():
@@ -165,13 +154,6 @@ class GitHub:
         except (NotFound, Refused):  # an app has none, and not every token may ask
             return review.get("author_association") in _WRITERS
         return found.get("permission") in ("admin", "write")
-
-
-def _number(id: str) -> str:
-    number = id.removeprefix("#")
-    if not number.isascii() or not number.isdecimal():
-        raise NotFound(f"there is no proposal {id!r}", hint="proposals have numbers here")
-    return number
 
 
 def _proposal(pull: _Json, approvals: tuple[Approval, ...] | None = None) -> Proposal:
@@ -200,10 +182,3 @@ def _is_mine(user: _Json | None, me: str | None) -> bool:
     if user is None:
         return False
     return user.get("type") == "Bot" if me is None else user.get("login") == me
-
-
-def _cut(text: str) -> str:
-    if len(text) <= MAX_BODY:
-        return text
-    note = f"\n\n(cut here: GitHub takes {MAX_BODY} characters)"
-    return text[: MAX_BODY - len(note)].rpartition("\n")[0] + note

@@ -19,7 +19,7 @@ def branch_settings(api: Api, repository: str, branch: str) -> tuple[Setting, ..
     path = f"{repository}/branches/{quote(branch, safe='')}"
     there, classic = shown(api, path), shown(api, f"{path}/protection")
     try:
-        rules = list(api.all(f"{repository}/rules/branches/{quote(branch, safe='')}"))
+        rules = list(api.all(f"{repository}/rules/branches/{quote(branch, safe='')}", per_page=100))
     except (NotFound, Refused):
         rules = []
     protected = None if there is None else bool(there.get("protected") or rules)

@@ -80,8 +80,8 @@ class Api:
         return self.ask("GET", path, query=query).body
 
     def all(self, path: str, **query: str | int) -> Iterator[Any]:
-        """Yield the items of a list, page after page."""
-        reply = self._request("GET", f"{self.root}{path}", {"per_page": 100, **query}, None)
+        """Yield the items of a list, page after page, each as long as query asks for."""
+        reply = self._request("GET", f"{self.root}{path}", query, None)
         for _ in range(_MAX_PAGES):
             page = self._judged(reply, path, ()).body
             if not isinstance(page, list):
