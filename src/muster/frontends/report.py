@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..core.plans import Assessment, Plan
     from ..core.policy import Gate, Policy
     from ..core.proposals import Proposal
+    from ..core.replay import Replayed
     from ..core.snapshot import Change
 
 
@@ -349,6 +350,15 @@ def gate_words(gate: Gate) -> Iterator[str]:
     if gate.rollback_review is not None:
         how = "only by a reviewed proposal" if gate.rollback_review else "directly, with a reason"
         yield f"may go back to a version that was there before: {how}"
+
+
+def replay_lines(moves: Iterable[Replayed]) -> Iterator[str]:
+    """Yield the lines of past moves that a policy would have blocked: when, who and what, and below it why."""
+    for move in moves:
+        who, what = move.author.partition(" <")[0], f"{move.pointer.model}/{move.version}"
+        into = f"@{move.pointer.name}" if move.pointer.kind == "alias" else move.pointer.name
+        yield f"{move.at}  {move.commit[:12]}  {safe(f'{who}  {what} -> {into}')}"
+        yield from (f"    {safe(reason)}" for reason in move.unmet)
 
 
 def size(count: int) -> str:
