@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from muster.core import checks, dvcfile, names
 from muster.core import operations as ops
+from muster.core.codeowners import BEGIN, END
 from muster.core.errors import Finding, Invalid, NotFound
 from muster.core.layout_rules import MAX_BYTES
 from muster.core.models import Artifact, ArtifactFile, Evaluation, Lineage, Parent, digest_of
@@ -100,6 +101,14 @@ LOCKED = edited(
     VALID, {CARD: VALID.files[CARD] + b"policy:\n  stages:\n    staging:\n      exclusive: true\n"}
 )
 
+OWNED_BY = ["/models/bikes/  @rides"]
+
+
+def codeowners(*lines: str, guards: str = "/models/*/stages/production.yaml @team") -> bytes:
+    return "\n".join(["* @all", BEGIN, *lines, END, guards, ""]).encode()
+
+
+OWNED = edited(VALID, {"CODEOWNERS": codeowners(*OWNED_BY)})
 JUDGED = "models/taxis/annotations/1.yaml"
 RENAMED_TAXIS = ops.plan(VALID, ops.RenameModel("taxis", "cabs"))
 
@@ -626,6 +635,65 @@ TABLE = [
             ".gitattributes",
             ".dvcignore",
         )
+    ),
+    a(
+        *("guards beside the block of owners", "CODEOWNERS", codeowners(*OWNED_BY, guards="")),
+        *("policy_and_data_are_apart", "two changes"),
+        "",
+        {CARD: VALID.files[CARD]},
+        before=OWNED,
+    ),
+    *(
+        a(name, "CODEOWNERS", data, "codeowners_are_current", says, at, before=before)
+        for name, data, says, at, before in [
+            (
+                "another's line",
+                codeowners("/models/bikes/  @mallory"),
+                "must be '/models/bikes/  @rides'",
+                "/m",
+                OWNED,
+            ),
+            (
+                "a line too many",
+                codeowners(*OWNED_BY, "/models/vans/  @x"),
+                "vans must not be there",
+                "/mod",
+                OWNED,
+            ),
+            (
+                "a line of no model",
+                codeowners(*OWNED_BY, "/models/x/  @x"),
+                "line of x must not",
+                "/mod",
+                OWNED,
+            ),
+            (
+                "a pattern for all",
+                codeowners("/models/*/  @x", *OWNED_BY),
+                "no model's line",
+                "/models/*",
+                OWNED,
+            ),
+            (
+                "a rule in the block",
+                codeowners("* @x", *OWNED_BY),
+                "'* @x' is no model's line",
+                "* @x",
+                OWNED,
+            ),
+            ("an empty line", codeowners("", *OWNED_BY), "'' is no model's line", "", OWNED),
+            ("a line missing", codeowners(), "the line of bikes must be", "", OWNED),
+            ("a line twice", codeowners(*OWNED_BY, *OWNED_BY), "not sorted, each once", "", OWNED),
+            ("a new block", codeowners(), "the line of bikes must be", "", VALID),
+            ("half a block", codeowners(*OWNED_BY).replace(END.encode(), b""), "once each", "", OWNED),
+            ("two blocks", codeowners(*OWNED_BY) * 2, "once each", "", OWNED),
+        ]
+    ),
+    a(
+        *("owners beside an old block", "CODEOWNERS", codeowners(*OWNED_BY), "codeowners_are_current"),
+        *("the line of bikes must be '/models/bikes/  @ann'", "/models/bikes"),
+        {CARD: yaml("name: bikes\nowners: ['@ann']")},
+        before=OWNED,
     ),
     a(
         *(
