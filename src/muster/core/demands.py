@@ -6,7 +6,7 @@ A verdict's date and judge are what whoever wrote the annotation says they are; 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,23 +33,30 @@ class EvaluationDemand:
         return judges + (f" within {in_words(self.max_age)}" if self.max_age is not None else "")
 
     def unmet(self, verdicts: Iterable[Evaluation], now: datetime | None) -> Iterator[str]:
-        """Yield why the newest verdict that counts is no fresh pass; of two of one moment it is the later in the list."""
-        counted: list[tuple[datetime, bool]] = []
-        others: list[str] = []
-        for verdict in verdicts:
-            if verdict.name != self.name:
-                continue
-            at = _moment(verdict.at)
-            if why := self._void(verdict, at, now):
-                others.append(why)
-            elif at is not None:
-                counted.append((at, verdict.passed))
-        if problem := self._problem(counted, now):
-            aside = "".join(f"; {why}" for why in dict.fromkeys(others[-3:]))
+        """Yield why the newest verdict that counts is no fresh pass."""
+        mine = [verdict for verdict in verdicts if verdict.name == self.name]
+        if problem := self._problem(self.newest(mine, now), now):
+            void = dict.fromkeys(filter(None, (self._void(verdict, now) for verdict in mine[-10:])))
+            aside = "".join(f"; {why}" for why in void)
             yield f"evaluation {self.name} must have passed{self}, and {problem}{aside}"
 
-    def _void(self, verdict: Evaluation, at: datetime | None, now: datetime | None) -> str:
+    def newest(self, verdicts: Iterable[Evaluation], now: datetime | None) -> tuple[datetime, bool] | None:
+        """Return when the newest verdict that counts was given, and whether it is a pass; None without one.
+
+        Of two of one moment it is the later in the list.
+        """
+        newest: tuple[datetime, bool] | None = None
+        for verdict in verdicts:
+            at = _moment(verdict.at)
+            if at is None or verdict.name != self.name or self._void(verdict, now):
+                continue
+            if newest is None or at >= newest[0]:
+                newest = at, verdict.passed
+        return newest
+
+    def _void(self, verdict: Evaluation, now: datetime | None) -> str:
         """Why a verdict does not count; "" if it does."""
+        at = _moment(verdict.at)
         if at is None:
             return f"the date of a verdict is not one: {verdict.at!r:.40}"
         if now is not None and at > now + AHEAD:
@@ -58,15 +65,14 @@ class EvaluationDemand:
             return f"the verdict of {verdict.by} is not counted"
         return ""
 
-    def _problem(self, counted: Sequence[tuple[datetime, bool]], now: datetime | None) -> str:
-        if not counted:
+    def _problem(self, newest: tuple[datetime, bool] | None, now: datetime | None) -> str:
+        if newest is None:
             return "is missing"
-        latest = max(at for at, _ in counted)
-        passed = [passed for at, passed in counted if at == latest][-1]
+        at, passed = newest
         if not passed:
             return "has failed"
-        if self.max_age is not None and (now is None or now - latest > self.max_age):
-            return f"last did on {latest:%Y-%m-%d %H:%M} UTC"
+        if self.max_age is not None and (now is None or now - at > self.max_age):
+            return f"last did on {at:%Y-%m-%d %H:%M} UTC"
         return ""
 
 
