@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from muster.backends.formats import describe, sections
-from muster.core import checks, demands
+from muster.core import brief, checks, demands, plans
 from muster.core import operations as ops
 from muster.core.demands import EvaluationDemand, in_words
 from muster.core.manifest import manifest_from, manifest_to
@@ -162,6 +162,20 @@ def test_a_verdict_is_judged_at_the_moment_of_the_change() -> None:
     production = Pointer("stage", "m", "production")
     assert list(unmet(judged, judged, production, 1, Evidence(NOW))) == []
     assert list(unmet(judged, judged, production, 1, Evidence(NOW + 7 * DAY))) != []
+
+
+def test_a_report_says_of_a_verdict_what_the_gate_says_of_it() -> None:
+    policy = b"schema: 1\nname: x\nstages:\n  production:\n    evaluations: [{name: bias, max_age: 7d, by: ['@risk']}]\n"
+    before = built(version("m", "1"), policy=policy)
+    promoted = ops.SetStage("m", 1, "production")
+    for by, ago, says in (("@risk", DAY, "passed"), ("@bob", DAY, None), ("@risk", 8 * DAY, "passed")):
+        said = ops.Annotate("m", 1, evaluations=(verdict(ago=ago, by=by),))
+        plan = plans.make(before, (said, promoted), Evidence(NOW))
+        (move,) = brief.moves(plan)
+        row = next(row for row in move.rows if row.kind == "evaluation")
+        assert (row.proposed, row.passed) == (says, not plan.findings)
+        assert row.gate == "must have passed by @risk within 7 days"
+        assert not move.spared
 
 
 # --- model cards ---
