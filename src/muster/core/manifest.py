@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any
 
 import yaml
@@ -60,12 +61,22 @@ _AMBIGUOUS = (
 _MAYBE_BENT = re.compile(r"[-+.=<0-9yYnNoO]")  # what every ambiguous or numeric scalar begins with
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Document:
-    """A parsed file: its value, and where in the text each part of it stands (line and column, from 1)."""
+    """A parsed file: its value, and where in the text each part of it stands (line and column, from 1).
+
+    Where things stand is looked for when something is wrong with one of them: nearly never.
+    """
 
     value: Any
-    marks: Mapping[tuple[str | int, ...], tuple[int, int]]
+    data: bytes
+
+    @cached_property
+    def marks(self) -> Mapping[tuple[str | int, ...], tuple[int, int]]:
+        """The place of each part, by the keys and positions that lead to it."""
+        found: dict[tuple[str | int, ...], tuple[int, int]] = {}
+        _Reader(self.data, "", found).read()
+        return found
 
     def place(self, where: Iterable[str | int]) -> tuple[int, int]:
         """Return line and column of the part at where, or of the nearest part around it that has a place."""
@@ -81,9 +92,8 @@ def parse(data: bytes, path: str = "") -> Any:
 
 
 def parse_marked(data: bytes, path: str = "") -> Document:
-    """Like `parse`, and remembers where each part stands."""
-    marks: dict[tuple[str | int, ...], tuple[int, int]] = {}
-    return Document(_Reader(data, path, marks).read(), marks)
+    """Like `parse`, and can tell where each part stands."""
+    return Document(parse(data, path), data)
 
 
 class _Reader:
