@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -31,8 +31,9 @@ class Judge(Reader):
         branch: str | None,
         cache: str | os.PathLike[str] | None,
         clock: Callable[[], datetime],
+        environment: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(location, branch, cache)
+        super().__init__(location, branch, cache, environment)
         self._clock = clock
 
     def check(
@@ -79,7 +80,7 @@ class Judge(Reader):
         change = self._git.diff(base, result, checks.MAX_FILES, checks.MAX_BYTES)
         after = self._changed(result, change)
         plan = judged(before, change, after, self._evidence(before, authors, proposal))
-        more = list(self._findings_on_the_way(base, [e.commit for e in passed if e.commit != tip]))
+        more = list(self._findings_on_the_way(base, [e.commit for e in passed if e.commit != tip], authors))
         if artifacts and not plan.findings and not more:
             more += self._missing_artifacts(before, after, change)
         return Assessment(
@@ -98,7 +99,9 @@ class Judge(Reader):
             findings += self._missing_artifacts(after, after, change)
         return Assessment(Plan(EMPTY, change, after, (), tuple(findings)), None, tip)
 
-    def _findings_on_the_way(self, base: str, commits: Sequence[str]) -> Iterator[Finding]:
+    def _findings_on_the_way(
+        self, base: str, commits: Sequence[str], authors: tuple[str, ...]
+    ) -> Iterator[Finding]:
         """Findings for the states that a range of commits passes through, each a change to where it forked off."""
         from .core import checks
 
@@ -110,7 +113,8 @@ class Judge(Reader):
             fork = self._git.fork(base, commit)
             before = self._git.snapshot(fork) if fork else EMPTY
             change = self._git.diff(fork, commit, checks.MAX_FILES, checks.MAX_BYTES)
-            found = checks.check(before, change, self._evidence(before), self._changed(commit, change))
+            evidence = self._evidence(before, authors)
+            found = checks.check(before, change, evidence, self._changed(commit, change))
             for finding in found:
                 message = f"in commit {commit[:12]}, on the way: {finding.message}"
                 yield replace(finding, message=message, line=0, column=0, fix="squash the commits into one")

@@ -7,7 +7,7 @@ question and goes: what a reference does not need is imported by the methods tha
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -45,7 +45,7 @@ class Resolved:
 class Reader:
     """What a registry answers. `Registry` is one that can be changed, too; open that.
 
-    `location`, `branch` and `cache` are as for `Registry`.
+    `location`, `branch` and `cache` are as for `Registry`; `environment` is what a hook hands on to git.
     """
 
     def __init__(
@@ -53,9 +53,10 @@ class Reader:
         location: str | os.PathLike[str] = ".",
         branch: str | None = None,
         cache: str | os.PathLike[str] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._cache = Path(cache) if cache is not None else _cache_directory()
-        self._git = GitRepository(location, branch, self._cache / "git")
+        self._git = GitRepository(location, branch, self._cache / "git", environment)
         self._commit = ""
 
     @property

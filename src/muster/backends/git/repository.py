@@ -15,6 +15,7 @@ from ...core.snapshot import Change, Snapshot
 from . import history
 from .address import is_url, parse_url, redact
 from .checkout import move_branch, recover, tip_of
+from .commits import Commit, parse_commit
 from .history import LogEntry
 from .layout import Layout, Upstream, find_layout, start_of, upstream_of
 from .merging import merged
@@ -35,10 +36,15 @@ class GitRepository:
     `cache`.
 
     Reads see `branch`, or what HEAD names. One object may be used from several threads. Close it when done.
+    `environment` is given to git at a path: in a hook, git's own words on where the pushed objects are.
     """
 
     def __init__(
-        self, location: str | os.PathLike[str], branch: str | None = None, cache: Path | None = None
+        self,
+        location: str | os.PathLike[str],
+        branch: str | None = None,
+        cache: Path | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         text = os.fspath(location)
         if branch is not None:
@@ -52,7 +58,7 @@ class GitRepository:
             self._git = Git(None, self._mirror, address.configuration, address.environment)
             self._remote = Remote(self._git, address.url, self._mirror, maintained=True)
         else:
-            self._git = Git(start_of(Path(text).expanduser().absolute()))
+            self._git = Git(start_of(Path(text).expanduser().absolute()), environment=environment)
         self._pipe = ObjectPipe(self._git, self.location)
 
     def __enter__(self) -> GitRepository:
@@ -173,6 +179,27 @@ class GitRepository:
         for commit in (a, b):
             self._require(commit)
         return self._git.ask("merge-base", a, b).stdout.decode().strip() or None
+
+    def branch(self) -> str | None:
+        """Return the branch that is read: the one given, or what HEAD of a repository at a path names."""
+        return self._own_branch()
+
+    def refs(self, prefix: str) -> Mapping[str, str]:
+        """Return the refs of a repository at a path that begin with prefix, which ends in a slash, and their ids."""
+        listed = self._git.run("for-each-ref", "--format=%(objectname) %(refname)", prefix)
+        lines = (line.split(" ", 1) for line in listed.decode(errors="surrogateescape").splitlines())
+        return {ref: oid for oid, ref in lines}
+
+    def commit_object(self, oid: str) -> Commit | None:
+        """Return what the commit object of that id says; None if there is no such commit."""
+        found = self._pipe.read(oid) if is_oid(oid) else None
+        return parse_commit(found.content) if found is not None and found.kind == "commit" else None
+
+    def is_ancestor(self, old: str, new: str) -> bool:
+        """Tell whether new is old, or builds on it."""
+        for commit in (old, new):
+            self._require(commit)
+        return self._git.ask("merge-base", "--is-ancestor", old, new).returncode == 0
 
     def tips(self, prefix: str) -> Mapping[str, str]:
         """Return name -> commit of the branches that begin with prefix, such as "proposals/"; fetched."""
