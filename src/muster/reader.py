@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .core.history import Entry
     from .core.models import ModelVersion, RegisteredModel
     from .core.policy import Policy
+    from .holding import Held
 
 R = TypeVar("R", bound="Reader")
 
@@ -175,6 +176,12 @@ class Reader:
         from .core.policy import Policy
 
         return Policy.of(self.snapshot(), model)
+
+    def holds(self, model: str | None = None) -> list[Held]:
+        """Return the stages and aliases that wait for a person after a rollback, of one model or of all."""
+        from .holding import held
+
+        return held(self.snapshot(), model)
 
     def pull(self, reference: str, output: str | os.PathLike[str], progress: Progress | None = None) -> Path:
         """Put a version's files into output, a new or empty directory, each verified against its SHA-256."""

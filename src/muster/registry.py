@@ -169,12 +169,13 @@ class Registry(Judge):
 
     def _plan(self, now: Snapshot, wanted: tuple[Operation, ...]) -> Plan:
         from .core import plans
+        from .holding import with_author
 
         if names.REGISTRY not in now:
             raise NotFound(
                 f"{self.location} is not a registry: it has no {names.REGISTRY}", "run `muster init`"
             )
-        return plans.make(now, wanted, self._evidence(now))
+        return plans.make(now, *with_author(self, now, wanted, self._evidence(now)))
 
     def _publish(self, plan: Plan, reason: str) -> Outcome:
         commit = self._write(plan, reason)
@@ -277,15 +278,33 @@ class Registry(Judge):
 
     def rollback(self, pointer: str, to: int | None = None, *, reason: str) -> Outcome:
         """Move a stage or an alias back to the version that held it before, or to an earlier holder."""
-        return self.submit(self.rollback_operation(pointer, to), reason=_required(reason, "roll back"))
+        wanted = self.rollback_operation(pointer, to, _required(reason, "roll back"))
+        return self.submit(wanted, reason=reason)
 
-    def rollback_operation(self, pointer: str, to: int | None = None) -> ops.SetStage | ops.SetAlias:
-        """Return the operation that takes pointer (`bikes/production`, `bikes@champion`) back."""
+    def rollback_operation(
+        self, pointer: str, to: int | None = None, reason: str = ""
+    ) -> ops.SetStage | ops.SetAlias:
+        """Return the operation that takes pointer (`bikes/production`, `bikes@champion`) back, and holds it there.
+
+        Until a person lifts the hold, no automation moves the pointer on.
+        """
         from .core import requests
+        from .core.holds import Hold
 
         now = self.upstream()
         target = requests.pointer(now, pointer)
-        return requests.rollback(now, target, self._states(now, target), to)
+        back = requests.rollback(now, target, self._states(now, target), to)
+        if not isinstance(back.expect, int):  # it points at nothing now, so nothing is taken away
+            return back
+        return replace(
+            back, hold=Hold((back.expect,), self.author, self.now, reason.strip() or "rolled back")
+        )
+
+    def lift_hold(self, pointer: str, *, reason: str) -> Outcome:
+        """Let a stage or an alias go that waits for a person after a rollback."""
+        from .holding import lifting
+
+        return self.submit(lifting(self.upstream(), pointer), reason=_required(reason, "lift a hold"))
 
     def tag(
         self, reference: str, tags: Mapping[str, str], remove: Iterable[str] = (), *, reason: str = ""

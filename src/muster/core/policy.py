@@ -55,7 +55,8 @@ class Evidence:
 
     `held(pointer, version)` tells whether version held pointer at any earlier commit; `entered(pointer, version)` when
     it last came into it, None if it is not there. `authors` are "Name <email>", or logins with an @. `review` is None
-    where nobody knows: then approvals are not counted.
+    where nobody knows: then approvals are not counted. `automated` says that a program makes the change, whoever
+    it says it is.
     """
 
     now: datetime | None = None
@@ -63,6 +64,7 @@ class Evidence:
     entered: Callable[[Pointer, int], datetime | None] | None = None
     authors: tuple[str, ...] = ()
     review: Review | None = None
+    automated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..core.plans import Plan
     from ..core.policy import Gate, Policy
     from ..core.snapshot import Change
+    from ..holding import Held
 
 
 def safe(text: str, lines: bool = False) -> str:
@@ -318,6 +319,14 @@ def gate_words(gate: Gate) -> Iterator[str]:
     if gate.rollback_review is not None:
         how = "only by a reviewed proposal" if gate.rollback_review else "directly, with a reason"
         yield f"may go back to a version that was there before: {how}"
+
+
+def hold_lines(found: Iterable[Held]) -> Iterator[str]:
+    """Yield a line for each pointer that waits for a person."""
+    for held in found:
+        hold = held.hold
+        away = ", ".join(map(str, hold.versions))
+        yield safe(f"{held.pointer}: rolled back from {away} at {hold.at} by {hold.by}: {hold.reason}")
 
 
 def size(count: int) -> str:

@@ -45,6 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "promote": ("writes", "Move a version into a stage."),
     "demote": ("writes", "Take a version out of its stage."),
     "rollback": ("writes", "Move a stage or an alias back to what it held before."),
+    "hold": ("hold", "See and lift what a rollback holds back."),
     "alias": ("writes", "Set or remove aliases."),
     "tag": ("writes", "Set or remove tags of a version or a model."),
     "annotate": ("writes", "Describe a version or a model, or record an evaluation."),
