@@ -167,7 +167,7 @@ class Receiver:
         elif update.old is None:
             findings = self.registry.check(None, update.new)
             yield from _refused(update.ref, map(str, findings), "mend it, commit, and push again")
-        elif not self._git.is_ancestor(update.old, update.new):
+        elif self._git.fork(update.old, update.new) != update.old:
             why = "it would take away commits that others have seen"
             yield Refusal(update.ref, (why,), "git pull --rebase, then push again")
         else:
@@ -235,7 +235,7 @@ class Receiver:
         made = self._git.commit_object(new)
         if made is None or len(made.parents) < 2 or made.parents[0] != old:
             return None, frozenset(), ()
-        for ref, head in self._git.refs(HEADS + PREFIX).items():
+        for ref, head in self._git.own_refs(HEADS + PREFIX).items():
             given = self._approvals(ref.removeprefix(HEADS + PREFIX))
             of_head = frozenset(oid for oid, approval in given.items() if approval.head == head)
             if not set(made.parents[1:]) <= {head, *of_head}:
@@ -257,7 +257,7 @@ class Receiver:
     def _approvals(self, proposal: str) -> Mapping[str, Approval]:
         """The approvals of a proposal that the server has, by their commits."""
         found = {}
-        for ref, oid in self._git.refs(f"{APPROVALS}{proposal}/").items():
+        for ref, oid in self._git.own_refs(f"{APPROVALS}{proposal}/").items():
             commit = self._git.commit_object(oid)
             if commit is not None and not _problem_with_commit(self._git, ref, commit):
                 found[oid] = Approval(commit.author, commit.parents[0])

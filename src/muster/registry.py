@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from .core.plans import Plan
     from .core.proposals import Proposal
     from .core.registration import Registration
+    from .proposing import Proposals
 
 ATTEMPTS = 20  # how often a write is planned again after losing a race
 
@@ -157,9 +159,14 @@ class Registry(Judge):
         proposal that is open. A change that breaks the rules or a gate may be proposed, too: that is what review and
         checks are for. `describe` makes the proposal's text from the plan and the reason.
         """
-        from .proposing import propose
+        return self.proposals.propose(wanted, reason, describe)
 
-        return propose(self, wanted, reason, describe)
+    @cached_property
+    def proposals(self) -> Proposals:
+        """The proposals that wait: list them, look at one, approve it, merge it, close it."""
+        from .proposing import Proposals
+
+        return Proposals(self)
 
     def upstream(self) -> Snapshot:
         """Return the state that writes build on: in a clone, that of the registry it was cloned from."""
@@ -278,13 +285,13 @@ class Registry(Judge):
 
     def rollback(self, pointer: str, to: int | None = None, *, reason: str) -> Outcome:
         """Move a stage or an alias back to the version that held it before, or to an earlier holder."""
-        wanted = self.rollback_operation(pointer, to, _required(reason, "roll back"))
-        return self.submit(wanted, reason=reason)
+        wanted = self.rollback_operations(pointer, to, _required(reason, "roll back"))
+        return self.submit(*wanted, reason=reason)
 
-    def rollback_operation(
+    def rollback_operations(
         self, pointer: str, to: int | None = None, reason: str = ""
-    ) -> ops.SetStage | ops.SetAlias:
-        """Return the operation that takes pointer (`bikes/production`, `bikes@champion`) back, and holds it there.
+    ) -> tuple[Operation, ...]:
+        """Return the operations that take pointer (`bikes/production`, `bikes@champion`) back, and hold it there.
 
         Until a person lifts the hold, no automation moves the pointer on.
         """
@@ -295,10 +302,9 @@ class Registry(Judge):
         target = requests.pointer(now, pointer)
         back = requests.rollback(now, target, self._states(now, target), to)
         if not isinstance(back.expect, int):  # it points at nothing now, so nothing is taken away
-            return back
-        return replace(
-            back, hold=Hold((back.expect,), self.author, self.now, reason.strip() or "rolled back")
-        )
+            return (back,)
+        hold = Hold((back.expect,), self.author, self.now, reason.strip() or "rolled back")
+        return (replace(back, hold=hold),)
 
     def lift_hold(self, pointer: str, *, reason: str) -> Outcome:
         """Let a stage or an alias go that waits for a person after a rollback."""
