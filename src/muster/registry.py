@@ -256,6 +256,40 @@ class Registry(Judge):
             dry_run,
         )
 
+    def copy(
+        self,
+        reference: str,
+        to: Registry,
+        *,
+        model: str | None = None,
+        aliases: Iterable[str] = (),
+        stage: str | None = None,
+        reason: str = "",
+        progress: Progress | None = None,
+    ) -> ModelVersion:
+        """Register the version that reference names in another registry, whose rules and policy judge it.
+
+        `model` is what it is called there; the same, unless given. The same content again returns the version that
+        exists there. `lineage.copied_from` says where it was first.
+        """
+        wanted = self.copy_operation(reference, to, model, aliases, stage, progress)
+        return to.registered(wanted, reason)[0]
+
+    def copy_operation(
+        self,
+        reference: str,
+        to: Registry,
+        model: str | None = None,
+        aliases: Iterable[str] = (),
+        stage: str | None = None,
+        progress: Progress | None = None,
+        dry_run: bool = False,
+    ) -> ops.RegisterVersion:
+        """Return the operation for `to` that registers a version of this registry, its files stored there."""
+        from .copying import prepare
+
+        return prepare(self, reference, to, model, tuple(aliases), stage, progress or silent, dry_run)
+
     def set_alias(self, alias: str, reference: str, *, expect: Expect = None, reason: str = "") -> Outcome:
         """Point alias at the version that reference names."""
         from .core.operations import SetAlias

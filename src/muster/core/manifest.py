@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
@@ -24,6 +24,7 @@ from .models import (
     Artifact,
     ArtifactFile,
     Code,
+    Copied,
     Data,
     Evaluation,
     Lineage,
@@ -463,6 +464,7 @@ def _lineage_from(document: Mapping[str, Any]) -> Lineage:
         code=Code(**document["code"]) if "code" in document else None,
         data=tuple(Data(**d) for d in document.get("data", ())),
         parents=tuple(Parent(**p) for p in document.get("parents", ())),
+        copied_from=Copied(**document["copied_from"]) if "copied_from" in document else None,
     )
 
 
@@ -474,6 +476,7 @@ def _lineage_to(lineage: Lineage) -> dict[str, Any]:
         code=_fields(lineage.code),
         data=[_fields(d) for d in lineage.data],
         parents=[_fields(p) for p in lineage.parents],
+        copied_from=_fields(lineage.copied_from),
     )
 
 
@@ -491,8 +494,5 @@ def _evaluation_from(document: Mapping[str, Any]) -> Evaluation:
 def _fields(value: Any) -> dict[str, Any] | None:
     if value is None:
         return None
-    return {name: item for name, item in _items(value) if item not in ("", None)}
-
-
-def _items(value: Any) -> Iterator[tuple[str, Any]]:
-    return ((name, getattr(value, name)) for name in value.__slots__)
+    items = ((name, getattr(value, name)) for name in value.__slots__)
+    return {name: item for name, item in items if item not in ("", None)}

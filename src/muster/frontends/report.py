@@ -10,7 +10,7 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ..core.models import ArtifactFile, Code, ModelVersion, RegisteredModel, Signature
+from ..core.models import ArtifactFile, Code, Copied, ModelVersion, RegisteredModel, Signature
 
 if TYPE_CHECKING:
     from ..core.compare import Comparison
@@ -261,12 +261,19 @@ def version_lines(version: ModelVersion) -> Iterator[str]:
         code=_code(lineage.code),
         data=", ".join(f"{d.name} ({d.uri})" for d in lineage.data),
         parents=", ".join(f"{p.model}/{p.version}" for p in lineage.parents),
+        copied_from=_copied(lineage.copied_from),
         evaluations=", ".join(
             f"{e.name} {'passed' if e.passed else 'FAILED'} {e.at[:10]}"
             for e in version.annotations.evaluations
         ),
         commit=version.commit,
     )
+
+
+def _copied(origin: Copied | None) -> str:
+    if origin is None:
+        return ""
+    return f"{origin.registry} {origin.model}/{origin.version} at {origin.commit[:12]}"
 
 
 def history_lines(entries: Iterable[Entry]) -> Iterator[str]:
