@@ -400,6 +400,34 @@ def test_approvals_are_merged_along_and_do_not_make_their_givers_authors(clone: 
     assert said.accepted, said.words
 
 
+def test_the_tools_own_proposals_are_approved_and_merged_through_the_gate(clone: Clone) -> None:
+    with_policy(clone.server, "review: true", "approvals: 1")
+    with Registry(clone.server) as registry:
+        registry.annotate("bikes", owners=[BOB])
+    fetch(clone)
+    with Registry(clone.path) as registry:
+        id = registry.propose(SetStage("bikes", 3, "production"), reason="better").branch
+    with Registry(clone.path, author=BOB) as registry:
+        assert [a.by for a in registry.proposals.approve(id).approvals or ()] == [BOB]
+        merged = registry.proposals.merge(id)
+    assert tip(clone.server) == merged.commit
+    assert not git(clone.server, "for-each-ref", "refs/heads/proposals", "refs/muster/approvals")
+
+
+def test_another_name_for_an_approved_proposal_takes_nothing_from_it(clone: Clone) -> None:
+    with_policy(clone.server, "review: true", "approvals: 1")
+    with Registry(clone.server) as registry:
+        registry.annotate("bikes", owners=[BOB])
+    branch = proposed(clone.server)
+    git(clone.server, "update-ref", "refs/heads/proposals/aaa", str(tip(clone.server, branch)))
+    fetch(clone)
+    bob, bobs = clone.approve(branch, BOB)
+    assert clone.push(f"{bob}:{bobs}").accepted
+    clone.merge(bob)
+    said = clone.push()
+    assert said.accepted, said.words
+
+
 def test_who_wrote_a_proposal_does_not_approve_it(clone: Clone) -> None:
     with_policy(clone.server, "review: true", "approvals: 1")
     branch = proposed(clone.server)

@@ -235,8 +235,14 @@ class Receiver:
         made = self._git.commit_object(new)
         if made is None or len(made.parents) < 2 or made.parents[0] != old:
             return None, frozenset(), ()
-        for ref, head in self._git.own_refs(HEADS + PREFIX).items():
-            given = self._approvals(ref.removeprefix(HEADS + PREFIX))
+        tips, approvals = self._git.own_refs(HEADS + PREFIX), self._git.own_refs(APPROVALS)
+        for ref, head in tips.items():
+            ids = [tip.removeprefix(HEADS + PREFIX) for tip, at in tips.items() if at == head]
+            places = tuple(f"{APPROVALS}{id}/" for id in ids)
+            of_these = {place: oid for place, oid in approvals.items() if place.startswith(places)}
+            if not set(made.parents[1:]) <= {head, *of_these.values()}:
+                continue
+            given = self._approvals(of_these)
             of_head = frozenset(oid for oid, approval in given.items() if approval.head == head)
             if not set(made.parents[1:]) <= {head, *of_head}:
                 continue
@@ -254,10 +260,10 @@ class Receiver:
             branch.removeprefix(PREFIX), branch, head, self.branch, title, author, approvals=approvals
         )
 
-    def _approvals(self, proposal: str) -> Mapping[str, Approval]:
-        """The approvals of a proposal that the server has, by their commits."""
+    def _approvals(self, refs: Mapping[str, str]) -> Mapping[str, Approval]:
+        """The approvals that refs hold, by their commits; what is none is passed over."""
         found = {}
-        for ref, oid in self._git.own_refs(f"{APPROVALS}{proposal}/").items():
+        for ref, oid in refs.items():
             commit = self._git.commit_object(oid)
             if commit is not None and not _problem_with_commit(self._git, ref, commit):
                 found[oid] = Approval(commit.author, commit.parents[0])
