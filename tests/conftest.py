@@ -28,7 +28,7 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 def sealed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give the test a home of its own: nothing of the user's configuration or caches is seen or written."""
     home = tmp_path_factory.mktemp("home")
-    for name in [n for n in os.environ if n.startswith(("GIT_", "MUSTER_", "DVC_", "XDG_"))]:
+    for name in [n for n in os.environ if n.startswith(("GIT_", "MUSTER_", "DVC_", "XDG_")) or n == "CI"]:
         monkeypatch.delenv(name)
     (home / ".gitconfig").write_text(_GITCONFIG)
     places = {"CONFIG": ".config", "CACHE": ".cache", "DATA": ".local/share", "STATE": ".local/state"}

@@ -15,6 +15,7 @@ from muster.core.codeowners import BEGIN, END
 from muster.core.errors import Finding, Invalid, NotFound
 from muster.core.layout_rules import MAX_BYTES
 from muster.core.models import Artifact, ArtifactFile, Evaluation, Lineage, Parent, digest_of
+from muster.core.policy import Evidence
 from muster.core.snapshot import EMPTY, Change, Snapshot
 from support.registry import (
     ANN,
@@ -33,6 +34,8 @@ from support.registry import (
 
 VALID = valid()
 BIKES = "models/bikes"
+HOLD = yaml("versions: [3]\nby: Ann Author <ann@example.com>\nat: '2026-05-01T12:00:00Z'\nreason: alerts")
+BOT = Evidence(authors=("retrain[bot] <1+retrain[bot]@users.example.com>",))
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Broken:
     beside: Mapping[str, bytes | None] = field(default_factory=dict)
     special: Mapping[str, str] = field(default_factory=dict)
     before: Snapshot = VALID
+    evidence: Evidence | None = None
 
     def change(self) -> Change:
         files = {**self.beside, self.path: self.data}
@@ -610,6 +614,36 @@ TABLE = [
         *("gates_pass", "cannot be read, so nothing may pass", "[6"),
         before=edited(LOCKED, {CARD: LOCKED.files[CARD].replace(b"schema: 1", b"schema: 2")}),
     ),
+    a(
+        *("a bot moves on what was rolled back", f"{STAGE}/production.yaml", yaml("versions: [6]")),
+        *("held_pointers_wait_for_a_person", "bikes/production waits for a person", ""),
+        before=edited(VALID, {f"{BIKES}/holds/production.yaml": HOLD}),
+        evidence=BOT,
+    ),
+    a(
+        *("a bot lifts a hold", f"{BIKES}/holds/%40champion.yaml", None),
+        *("held_pointers_wait_for_a_person", "bikes@champion waits for a person", ""),
+        before=edited(VALID, {f"{BIKES}/holds/%40champion.yaml": HOLD}),
+        evidence=BOT,
+    ),
+    a(
+        *("a bot weakens a hold", f"{BIKES}/holds/production.yaml", HOLD.replace(b"[3]", b"[2]")),
+        *("held_pointers_wait_for_a_person", "waits for a person", ""),
+        before=edited(VALID, {f"{BIKES}/holds/production.yaml": HOLD}),
+        evidence=BOT,
+    ),
+    a("a hold on nothing", f"{BIKES}/holds/%40latest.yaml", HOLD, "name_is_valid", "read as a version"),
+    a(
+        "hold that says nothing",
+        f"{BIKES}/holds/production.yaml",
+        yaml("versions: []"),
+        "schema_matches",
+        "by",
+    ),
+    a(
+        *("stage called like an alias", "registry.yaml", NO_GATES + b"  '@live': {}\n"),
+        *("policy_is_sound", "cannot begin with '@'", "{"),
+    ),
     # --- the change as a whole ---
     a("no registry", "registry.yaml", None, "registry_is_declared", "is missing"),
     a(
@@ -710,7 +744,7 @@ TABLE = [
 
 @pytest.mark.parametrize("case", TABLE, ids=lambda case: case.name)
 def test_a_broken_rule_is_found(case: Broken) -> None:
-    findings = checks.check(case.before, case.change())
+    findings = checks.check(case.before, case.change(), case.evidence)
     matching = [f for f in findings if f.rule == case.rule and case.says in f.message]
     assert matching, "\n".join(map(str, findings)) or "nothing was found"
     if case.at:

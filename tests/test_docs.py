@@ -63,7 +63,7 @@ def _files(page: Path) -> Iterator[tuple[str, bytes, int]]:
 def test_the_files_shown_by_the_page_of_file_formats_are_one_valid_registry() -> None:
     files = {path: content for path, content, _ in _files(TOP / "docs" / "file-formats.md")}
     assert {names.locate(path).kind for path in files if names.locate(path)} == {  # type: ignore[union-attr]
-        "registry", "model", "version", "dvc", "annotations", "alias", "stage", "label", "tombstone"
+        "registry", "model", "version", "dvc", "annotations", "alias", "stage", "label", "hold", "tombstone"
     }  # fmt: skip
     assert checks.check(EMPTY, Change(files)) == []
 

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from muster.core import operations as ops
 from muster.core.events import EventKind, events, summary, with_renames
 from muster.core.models import Evaluation
+from muster.core.policy import Pointer
 from muster.core.snapshot import EMPTY, Change, Snapshot
 from support.registry import ANN, NO_GATES, NOON, after, built, edited, swapped, valid, version, yaml
 
-VALID = valid()
+HOLD = yaml("versions: [1]\nby: Ann\nat: '2026-05-01T12:00:00Z'\nreason: alerts")
+VALID = edited(valid(), {"models/taxis/holds/%40live.yaml": HOLD})
 BIKES = "models/bikes"
 OTHERS = edited(VALID, {f"{BIKES}/stages/staging.yaml": yaml("versions: [3, 6]")})
 FAILED = Evaluation("bias", False, NOON, "bot")
@@ -49,6 +51,18 @@ WORDS: list[tuple[str, Files | ops.Operation, str, list[str]]] = [
     ("alias_set", ops.SetAlias("bikes", "next", 6), "bikes", ["@next none -> 6"]),
     ("alias_set", ops.SetAlias("bikes", "champion", 6), "bikes", ["@champion 2 -> 6"]),
     ("alias_removed", ops.DeleteAlias("bikes", "champion"), "bikes", ["@champion 2 -> none"]),
+    (
+        "hold_placed",
+        {f"{BIKES}/holds/production.yaml": HOLD},
+        "bikes",
+        ["production held after rollback: alerts"],
+    ),
+    (
+        "hold_lifted",
+        ops.LiftHold(Pointer("alias", "taxis", "live")),
+        "taxis",
+        ["hold on @live lifted"],
+    ),
     ("version_registered", version("bikes", "x"), "bikes", ["registered 7"]),
     ("version_registered", version("bikes", "x", label="2.0"), "bikes", ["registered 7 (2.0)"]),
     ("version_deleted", ops.DeleteVersion("bikes", 6, ANN, NOON, "unused"), "bikes", ["6 deleted: unused"]),

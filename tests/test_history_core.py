@@ -141,8 +141,14 @@ def test_a_history_is_of_the_whole_a_model_a_version_a_stage_or_an_alias() -> No
     found = valid()
     assert history.scope(found, "")[0] == []
     assert history.scope(found, "bikes")[0] == ["models/bikes"]
-    assert history.scope(found, "bikes@champion")[0] == ["models/bikes/aliases/champion.yaml"]
-    assert history.scope(found, "bikes/PRODUCTION")[0] == ["models/bikes/stages/production.yaml"]
+    assert history.scope(found, "bikes@champion")[0] == [
+        "models/bikes/aliases/champion.yaml",
+        "models/bikes/holds/%40champion.yaml",
+    ]
+    assert history.scope(found, "bikes/PRODUCTION")[0] == [
+        "models/bikes/stages/production.yaml",
+        "models/bikes/holds/production.yaml",
+    ]
     paths, concerns = history.scope(found, "bikes/1.4.0")
     assert paths == ["models/bikes"]
     told = ops.plan(found, ops.Annotate("bikes", 3, "x"), ops.Annotate("bikes", 6, "x"))

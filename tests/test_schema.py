@@ -213,6 +213,6 @@ _keys = st.sampled_from(sorted({key for top in SCHEMAS.values() for key in top["
 
 @given(st.sampled_from(schema.KINDS), st.dictionaries(_keys, _anything) | _anything)
 def test_whatever_a_document_is_its_problems_are_told(kind: str, value: Any) -> None:
-    for finding in schema.problems(kind, manifest.Document(value, {}), "x.yaml"):
+    for finding in schema.problems(kind, manifest.Document(value, b""), "x.yaml"):
         assert finding.path == "x.yaml"
         assert len(finding.message) < 400

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from .core import names
 from .core.errors import Finding, NotFound
-from .core.snapshot import EMPTY, Change, Snapshot
+from .core.snapshot import EMPTY, Change, Overlay, Snapshot
 from .reader import Reader
 
 if TYPE_CHECKING:
@@ -31,8 +31,9 @@ class Judge(Reader):
         branch: str | None,
         cache: str | os.PathLike[str] | None,
         clock: Callable[[], datetime],
+        environment: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(location, branch, cache)
+        super().__init__(location, branch, cache, environment)
         self._clock = clock
 
     def check(
@@ -76,10 +77,10 @@ class Judge(Reader):
             found = [Finding(p, "merges_cleanly", "changed on both sides since", fix=fix) for p in conflicts]
             plan = Plan(before, Change({}), before, (), tuple(found))
             return Assessment(plan, base, tip, authors, proposal)
-        after = self._git.snapshot(result)
         change = self._git.diff(base, result, checks.MAX_FILES, checks.MAX_BYTES)
+        after = self._changed(result, change)
         plan = judged(before, change, after, self._evidence(before, authors, proposal))
-        more = list(self._findings_on_the_way(base, [e.commit for e in passed if e.commit != tip]))
+        more = list(self._findings_on_the_way(base, [e.commit for e in passed if e.commit != tip], authors))
         if artifacts and not plan.findings and not more:
             more += self._missing_artifacts(before, after, change)
         return Assessment(
@@ -91,14 +92,16 @@ class Judge(Reader):
         from .core import checks
         from .core.plans import Assessment, Plan
 
-        after = self._git.snapshot(tip)
         change = self._git.diff(None, tip, 1 << 40, checks.MAX_BYTES)
+        after = self._changed(tip, change)
         findings = checks.check(EMPTY, change, self._evidence(EMPTY), after)
         if artifacts and not findings:
             findings += self._missing_artifacts(after, after, change)
         return Assessment(Plan(EMPTY, change, after, (), tuple(findings)), None, tip)
 
-    def _findings_on_the_way(self, base: str, commits: Sequence[str]) -> Iterator[Finding]:
+    def _findings_on_the_way(
+        self, base: str, commits: Sequence[str], authors: tuple[str, ...]
+    ) -> Iterator[Finding]:
         """Findings for the states that a range of commits passes through, each a change to where it forked off."""
         from .core import checks
 
@@ -110,10 +113,15 @@ class Judge(Reader):
             fork = self._git.fork(base, commit)
             before = self._git.snapshot(fork) if fork else EMPTY
             change = self._git.diff(fork, commit, checks.MAX_FILES, checks.MAX_BYTES)
-            found = checks.check(before, change, self._evidence(before), self._git.snapshot(commit))
+            evidence = self._evidence(before, authors)
+            found = checks.check(before, change, evidence, self._changed(commit, change))
             for finding in found:
                 message = f"in commit {commit[:12]}, on the way: {finding.message}"
                 yield replace(finding, message=message, line=0, column=0, fix="squash the commits into one")
+
+    def _changed(self, commit: str, change: Change) -> Snapshot:
+        """The files of a commit, those that changed as the change reads them: many at once, and each one once."""
+        return Snapshot(commit, Overlay(change.files, self._git.snapshot(commit).tree))
 
     def _missing_artifacts(self, trusted: Snapshot, after: Snapshot, change: Change) -> Iterator[Finding]:
         """Findings for objects that the remote named by the trusted state does not have."""

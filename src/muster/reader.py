@@ -7,7 +7,7 @@ question and goes: what a reference does not need is imported by the methods tha
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .core.models import ModelVersion, RegisteredModel
     from .core.policy import Policy
     from .core.replay import Replayed
+    from .holding import Held
 
 R = TypeVar("R", bound="Reader")
 
@@ -46,7 +47,7 @@ class Resolved:
 class Reader:
     """What a registry answers. `Registry` is one that can be changed, too; open that.
 
-    `location`, `branch` and `cache` are as for `Registry`.
+    `location`, `branch` and `cache` are as for `Registry`; `environment` is what a hook hands on to git.
     """
 
     def __init__(
@@ -54,9 +55,10 @@ class Reader:
         location: str | os.PathLike[str] = ".",
         branch: str | None = None,
         cache: str | os.PathLike[str] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._cache = Path(cache) if cache is not None else _cache_directory()
-        self._git = GitRepository(location, branch, self._cache / "git")
+        self._git = GitRepository(location, branch, self._cache / "git", environment)
         self._commit = ""
 
     @property
@@ -190,6 +192,12 @@ class Reader:
         from .replaying import replayed
 
         return replayed(self, policy, model, since)
+
+    def holds(self, model: str | None = None) -> list[Held]:
+        """Return the stages and aliases that wait for a person after a rollback, of one model or of all."""
+        from .holding import held
+
+        return held(self.snapshot(), model)
 
     def pull(self, reference: str, output: str | os.PathLike[str], progress: Progress | None = None) -> Path:
         """Put a version's files into output, a new or empty directory, each verified against its SHA-256."""

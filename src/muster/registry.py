@@ -176,12 +176,13 @@ class Registry(Judge):
 
     def _plan(self, now: Snapshot, wanted: tuple[Operation, ...]) -> Plan:
         from .core import plans
+        from .holding import with_author
 
         if names.REGISTRY not in now:
             raise NotFound(
                 f"{self.location} is not a registry: it has no {names.REGISTRY}", "run `muster init`"
             )
-        return plans.make(now, wanted, self._evidence(now))
+        return plans.make(now, *with_author(self, now, wanted, self._evidence(now)))
 
     def _publish(self, plan: Plan, reason: str) -> Outcome:
         commit = self._write(plan, reason)
@@ -255,6 +256,40 @@ class Registry(Judge):
             dry_run,
         )
 
+    def copy(
+        self,
+        reference: str,
+        to: Registry,
+        *,
+        model: str | None = None,
+        aliases: Iterable[str] = (),
+        stage: str | None = None,
+        reason: str = "",
+        progress: Progress | None = None,
+    ) -> ModelVersion:
+        """Register the version that reference names in another registry, whose rules and policy judge it.
+
+        `model` is what it is called there; the same, unless given. The same content again returns the version that
+        exists there. `lineage.copied_from` says where it was first.
+        """
+        wanted = self.copy_operation(reference, to, model, aliases, stage, progress)
+        return to.registered(wanted, reason)[0]
+
+    def copy_operation(
+        self,
+        reference: str,
+        to: Registry,
+        model: str | None = None,
+        aliases: Iterable[str] = (),
+        stage: str | None = None,
+        progress: Progress | None = None,
+        dry_run: bool = False,
+    ) -> ops.RegisterVersion:
+        """Return the operation for `to` that registers a version of this registry, its files stored there."""
+        from .copying import prepare
+
+        return prepare(self, reference, to, model, tuple(aliases), stage, progress or silent, dry_run)
+
     def set_alias(self, alias: str, reference: str, *, expect: Expect = None, reason: str = "") -> Outcome:
         """Point alias at the version that reference names."""
         from .core.operations import SetAlias
@@ -284,15 +319,32 @@ class Registry(Judge):
 
     def rollback(self, pointer: str, to: int | None = None, *, reason: str) -> Outcome:
         """Move a stage or an alias back to the version that held it before, or to an earlier holder."""
-        return self.submit(*self.rollback_operations(pointer, to), reason=_required(reason, "roll back"))
+        wanted = self.rollback_operations(pointer, to, _required(reason, "roll back"))
+        return self.submit(*wanted, reason=reason)
 
-    def rollback_operations(self, pointer: str, to: int | None = None) -> tuple[Operation, ...]:
-        """Return the operations that take pointer (`bikes/production`, `bikes@champion`) back."""
+    def rollback_operations(
+        self, pointer: str, to: int | None = None, reason: str = ""
+    ) -> tuple[Operation, ...]:
+        """Return the operations that take pointer (`bikes/production`, `bikes@champion`) back, and hold it there.
+
+        Until a person lifts the hold, no automation moves the pointer on.
+        """
         from .core import requests
+        from .core.holds import Hold
 
         now = self.upstream()
         target = requests.pointer(now, pointer)
-        return (requests.rollback(now, target, self._states(now, target), to),)
+        back = requests.rollback(now, target, self._states(now, target), to)
+        if not isinstance(back.expect, int):  # it points at nothing now, so nothing is taken away
+            return (back,)
+        hold = Hold((back.expect,), self.author, self.now, reason.strip() or "rolled back")
+        return (replace(back, hold=hold),)
+
+    def lift_hold(self, pointer: str, *, reason: str) -> Outcome:
+        """Let a stage or an alias go that waits for a person after a rollback."""
+        from .holding import lifting
+
+        return self.submit(lifting(self.upstream(), pointer), reason=_required(reason, "lift a hold"))
 
     def tag(
         self, reference: str, tags: Mapping[str, str], remove: Iterable[str] = (), *, reason: str = ""

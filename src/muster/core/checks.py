@@ -25,6 +25,7 @@ from .layout_rules import (
 )
 from .pointer_rules import (
     gates_pass,
+    held_pointers_wait_for_a_person,
     label_is_no_stage,
     label_is_the_versions,
     nothing_points_at_it,
@@ -87,6 +88,7 @@ CHECKS: tuple[Rule, ...] = (
     version_is_in_one_stage,
     names_are_distinct,
     policy_is_sound,
+    held_pointers_wait_for_a_person,
     gates_pass,
 )
 

@@ -127,7 +127,7 @@ def _requirements(lines: Iterable[str]) -> dict[str, str]:
 
 def _lineage(lineage: Lineage) -> dict[str, str]:
     """Return what is known of where a version came from, a text for each question."""
-    run, pipeline, code = lineage.run, lineage.pipeline, lineage.code
+    run, pipeline, code, origin = lineage.run, lineage.pipeline, lineage.code, lineage.copied_from
     known = {
         "source": lineage.source,
         "run": run.run_id if run else "",
@@ -137,6 +137,7 @@ def _lineage(lineage: Lineage) -> dict[str, str]:
         "code": code.repo if code else "",
         "code commit": f"{code.commit}{' with uncommitted changes' if code.dirty else ''}" if code else "",
         "parents": ", ".join(f"{parent.model}/{parent.version}" for parent in lineage.parents),
+        "copied from": f"{origin.registry} {origin.model}/{origin.version}" if origin else "",
         **{f"data {data.name}": data.digest or data.uri for data in lineage.data},
     }
     return {name: value for name, value in known.items() if value}

@@ -17,6 +17,8 @@ EventKind = Literal[
     "stage_changed",
     "alias_set",
     "alias_removed",
+    "hold_placed",
+    "hold_lifted",
     "version_registered",
     "version_deleted",
     "version_yanked",
@@ -85,6 +87,8 @@ _WEIGHT: dict[str, int] = {
     "stage_changed": 1,
     "alias_set": 2,
     "alias_removed": 2,
+    "hold_placed": 3,
+    "hold_lifted": 3,
     "model_renamed": 3,
     "model_deleted": 3,
     "version_deleted": 4,
@@ -127,6 +131,17 @@ def _alias(before: Snapshot, after: Snapshot, place: names.Place) -> Iterator[Ev
         kind: EventKind = "alias_set" if new else "alias_removed"
         text = f"{place.model}: @{place.name} {_one(old)} -> {_one(new)}"
         yield Event(kind, text, place.model, place.name, new, old)
+
+
+def _hold(before: Snapshot, after: Snapshot, place: names.Place) -> Iterator[Event]:
+    path = names.path_of(place)
+    if path not in after:
+        text = f"{place.model}: hold on {place.name} lifted"
+        yield Event("hold_lifted", text, place.model, place.name)
+    elif path not in before or before.files[path] != after.files[path]:
+        reason = after.document(path)["reason"]
+        text = f"{place.model}: {place.name} held after rollback: {reason}"
+        yield Event("hold_placed", text, place.model, place.name, details={"reason": reason})
 
 
 def _version(before: Snapshot, after: Snapshot, place: names.Place) -> Iterator[Event]:
@@ -248,6 +263,7 @@ def _one(versions: tuple[int, ...]) -> str:
 _TELLERS: dict[str, Callable[[Snapshot, Snapshot, names.Place], Iterator[Event]]] = {
     "stage": _stage,
     "alias": _alias,
+    "hold": _hold,
     "version": _version,
     "tombstone": _tombstone,
     "annotations": _annotations,

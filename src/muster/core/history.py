@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from . import names
+from . import holds, names
 from .errors import MusterError, NotFound
 from .events import Event
-from .policy import Pointer, Policy
+from .policy import Pointer, PointerKind, Policy
 from .snapshot import Snapshot, parse_reference
 
 
@@ -81,14 +81,20 @@ def scope(snapshot: Snapshot, subject: str) -> tuple[list[str], Callable[[Event]
         case "model":
             return [names.model_directory(name) for name in called], lambda event: True
         case "alias":
-            return [names.path("alias", name, at.value) for name in called], lambda event: True
+            return _pointer_paths(called, "alias", at.value), lambda event: True
         case "name" if at.value.casefold() in {s.casefold() for s in snapshot.declared_stages()}:
             stage = Policy.of(snapshot).stage_name(at.value)
-            return [names.path("stage", name, stage) for name in called], lambda event: True
+            return _pointer_paths(called, "stage", stage), lambda event: True
         case _:
             number = int(at.value) if at.kind == "version" else snapshot.resolve(at)[1]
             directories = [names.model_directory(name) for name in called]
             return directories, lambda e: number in e.gained + e.lost or e.name == str(number)
+
+
+def _pointer_paths(called: tuple[str, ...], kind: PointerKind, name: str) -> list[str]:
+    """Where a pointer and its holds are, whatever its model was called."""
+    pointers = [Pointer(kind, model, name) for model in called]
+    return [path for pointer in pointers for path in (pointer.path, holds.path_of(pointer))]
 
 
 def _names_of(snapshot: Snapshot, model: str) -> tuple[str, ...]:

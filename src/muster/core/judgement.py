@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from . import manifest, names, schema
+from . import holds, manifest, names, schema
 from .errors import Finding
 from .events import Event, events, with_renames
 from .manifest import Document
@@ -49,6 +49,12 @@ class Judgement:
     def declared_folded(self) -> frozenset[str]:
         """The stages registry.yaml declares after the change, without regard to case."""
         return frozenset(stage.casefold() for stage in self.declared_stages)
+
+    @cached_property
+    def is_automatic(self) -> bool:
+        """Whether automation, as the state before the change knows it, has a hand in the change."""
+        listed = holds.automation(self.before)
+        return self.evidence.automated or any(holds.is_automation(a, listed) for a in self.evidence.authors)
 
     def policy_after(self, model: str) -> Policy:
         """Return the policy in force for model after the change."""

@@ -79,6 +79,10 @@ def name_is_valid(case: Case) -> Iterator[Finding]:
             problem = names.problem_with_alias(case.place.name)
         case "label":
             problem = names.problem_with_label(case.place.name)
+        case "hold" if case.place.name.startswith("@"):
+            problem = names.problem_with_alias(case.place.name[1:])
+        case "hold":
+            problem = names.problem_with_label(case.place.name)
     if problem:
         yield case.finding(name_is_valid, problem)
 

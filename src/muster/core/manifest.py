@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from typing import Any
 
 import yaml
@@ -23,6 +24,7 @@ from .models import (
     Artifact,
     ArtifactFile,
     Code,
+    Copied,
     Data,
     Evaluation,
     Lineage,
@@ -60,12 +62,22 @@ _AMBIGUOUS = (
 _MAYBE_BENT = re.compile(r"[-+.=<0-9yYnNoO]")  # what every ambiguous or numeric scalar begins with
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Document:
-    """A parsed file: its value, and where in the text each part of it stands (line and column, from 1)."""
+    """A parsed file: its value, and where in the text each part of it stands (line and column, from 1).
+
+    Where things stand is looked for when something is wrong with one of them: nearly never.
+    """
 
     value: Any
-    marks: Mapping[tuple[str | int, ...], tuple[int, int]]
+    data: bytes
+
+    @cached_property
+    def marks(self) -> Mapping[tuple[str | int, ...], tuple[int, int]]:
+        """The place of each part, by the keys and positions that lead to it."""
+        found: dict[tuple[str | int, ...], tuple[int, int]] = {}
+        _Reader(self.data, "", found).read()
+        return found
 
     def place(self, where: Iterable[str | int]) -> tuple[int, int]:
         """Return line and column of the part at where, or of the nearest part around it that has a place."""
@@ -81,9 +93,8 @@ def parse(data: bytes, path: str = "") -> Any:
 
 
 def parse_marked(data: bytes, path: str = "") -> Document:
-    """Like `parse`, and remembers where each part stands."""
-    marks: dict[tuple[str | int, ...], tuple[int, int]] = {}
-    return Document(_Reader(data, path, marks).read(), marks)
+    """Like `parse`, and can tell where each part stands."""
+    return Document(parse(data, path), data)
 
 
 class _Reader:
@@ -455,6 +466,7 @@ def _lineage_from(document: Mapping[str, Any]) -> Lineage:
         code=Code(**document["code"]) if "code" in document else None,
         data=tuple(Data(**d) for d in document.get("data", ())),
         parents=tuple(Parent(**p) for p in document.get("parents", ())),
+        copied_from=Copied(**document["copied_from"]) if "copied_from" in document else None,
     )
 
 
@@ -466,6 +478,7 @@ def _lineage_to(lineage: Lineage) -> dict[str, Any]:
         code=_fields(lineage.code),
         data=[_fields(d) for d in lineage.data],
         parents=[_fields(p) for p in lineage.parents],
+        copied_from=_fields(lineage.copied_from),
     )
 
 
@@ -487,8 +500,5 @@ def _evaluation_from(document: Mapping[str, Any]) -> Evaluation:
 def _fields(value: Any) -> dict[str, Any] | None:
     if value is None:
         return None
-    return {name: item for name, item in _items(value) if item not in ("", None)}
-
-
-def _items(value: Any) -> Iterator[tuple[str, Any]]:
-    return ((name, getattr(value, name)) for name in value.__slots__)
+    items = ((name, getattr(value, name)) for name in value.__slots__)
+    return {name: item for name, item in items if item not in ("", None)}

@@ -108,6 +108,17 @@ class Parent:
 
 
 @dataclass(frozen=True, slots=True)
+class Copied:
+    """The version of another registry that this one was first copied from; `commit` is that registry's then."""
+
+    registry: str
+    commit: str
+    model: str
+    version: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Lineage:
     """Where a version came from."""
 
@@ -117,6 +128,7 @@ class Lineage:
     code: Code | None = None
     data: tuple[Data, ...] = ()
     parents: tuple[Parent, ...] = ()
+    copied_from: Copied | None = None
 
 
 @dataclass(frozen=True, slots=True)

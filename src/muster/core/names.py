@@ -13,6 +13,7 @@ No other module spells a path. `locate` and `path_of` are each other's inverse, 
     models/<model>/aliases/champion.yaml alias
     models/<model>/stages/production.yaml   stage
     models/<model>/labels/1.4.0.yaml     label
+    models/<model>/holds/production.yaml    hold       on a stage, or on an alias: %40champion.yaml
 
 A name is 1 to 128 printable characters other than `/` and `:`; a model's and an alias's have no `@` either.
 Letters, digits, `.`, `_` and `-` of ASCII stand for themselves in a path; every other character is percent-encoded as
@@ -36,7 +37,17 @@ MAX_NAME = 128
 MAX_SEGMENT = 200  # bytes of an encoded name: file systems stop at 255, and suffixes follow
 
 Kind = Literal[
-    "registry", "model", "version", "dvc", "tombstone", "ignore", "annotations", "alias", "stage", "label"
+    "registry",
+    "model",
+    "version",
+    "dvc",
+    "tombstone",
+    "ignore",
+    "annotations",
+    "alias",
+    "stage",
+    "label",
+    "hold",
 ]
 POINTERS: tuple[Kind, ...] = ("alias", "stage", "label")
 
@@ -55,6 +66,7 @@ _LAYOUT = re.compile(
     rf"|aliases/(?P<alias>{_SEGMENT})\.yaml"
     rf"|stages/(?P<stage>{_SEGMENT})\.yaml"
     rf"|labels/(?P<label>{_SEGMENT})\.yaml"
+    rf"|holds/(?P<hold>{_SEGMENT})\.yaml"
     r")"
 )
 _PATTERNS: dict[Kind, str] = {
@@ -67,6 +79,7 @@ _PATTERNS: dict[Kind, str] = {
     "alias": "aliases/{}.yaml",
     "stage": "stages/{}.yaml",
     "label": "labels/{}.yaml",
+    "hold": "holds/{}.yaml",
 }
 _NUMERAL = re.compile(r"[vV]?\d+")  # in the digits of any script
 _WINDOWS_DEVICES = frozenset(
@@ -81,7 +94,10 @@ _CONFUSABLE = str.maketrans(
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a path in the repository holds. `name` is a version number, an alias, a stage or a label."""
+    """What a path in the repository holds. `name` is a version number, an alias, a stage or a label.
+
+    Of a hold it is a stage, or an alias with its @.
+    """
 
     kind: Kind
     model: str = ""

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import codeowners, departures, dvcfile, manifest, names
+from . import codeowners, departures, dvcfile, holds, manifest, names
 from .departures import Files
 from .errors import Conflict, Integrity, Invalid, NotFound
 from .events import events, summary
+from .holds import Hold
 from .models import Evaluation, Manifest, Stored, Tags
 from .policy import Pointer, Policy
 from .preconditions import Expect as Expect
@@ -43,7 +44,7 @@ class RegisterVersion:
     """A new version of a model, which is created where it does not exist.
 
     `manifest.version` is ignored: the next free number is taken. Where the model has a version with the same content
-    nothing is planned, unless `allow_duplicate`.
+    nothing is planned, unless `allow_duplicate`. `lift` is as for `SetStage`.
     """
 
     manifest: Manifest
@@ -53,6 +54,7 @@ class RegisterVersion:
     aliases: tuple[str, ...] = ()
     stage: str | None = None
     allow_duplicate: bool = False
+    lift: bool = False
 
     @property
     def model(self) -> str:
@@ -62,12 +64,14 @@ class RegisterVersion:
 
 @dataclass(frozen=True, slots=True)
 class SetAlias:
-    """Point an alias at a version."""
+    """Point an alias at a version. `hold` and `lift` are as for `SetStage`."""
 
     model: str
     alias: str
     version: int
     expect: Expect = None
+    hold: Hold | None = None
+    lift: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +85,29 @@ class DeleteAlias:
 
 @dataclass(frozen=True, slots=True)
 class SetStage:
-    """Move a version into a stage; None: out of the one it is in."""
+    """Move a version into a stage; None: out of the one it is in.
+
+    A rollback leaves a `hold` on the stage. A person's move is to `lift` one that is there.
+    """
 
     model: str
     version: int
     stage: str | None
     expect: Expect = None
+    hold: Hold | None = None
+    lift: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LiftHold:
+    """Let a pointer go that waits for a person after a rollback."""
+
+    pointer: Pointer
+
+    @property
+    def model(self) -> str:
+        """The model whose pointer it is."""
+        return self.pointer.model
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +185,7 @@ Operation = (
     | SetAlias
     | DeleteAlias
     | SetStage
+    | LiftHold
     | Annotate
     | AnnotateModel
     | Yank
@@ -220,15 +242,17 @@ def _files(snapshot: Snapshot, operation: Operation) -> Files:
             return _create(snapshot, operation)
         case RegisterVersion():
             return _register(snapshot, operation)
-        case SetAlias(model, alias, version, expect):
-            require_expected(snapshot, Pointer("alias", model, alias), expect)
-            return _set_alias(snapshot, model, alias, version)
+        case SetAlias():
+            require_expected(snapshot, Pointer("alias", operation.model, operation.alias), operation.expect)
+            return _set_alias(snapshot, operation)
         case DeleteAlias(model, alias, expect):
             snapshot.resolve(names.Reference(model, "alias", alias))
             require_expected(snapshot, Pointer("alias", model, alias), expect)
             return {names.path("alias", model, alias): None}
         case SetStage():
             return _set_stage(snapshot, operation)
+        case LiftHold(pointer):
+            return {path: None} if (path := holds.path_of(pointer)) in snapshot else {}
         case Annotate():
             return _annotate(snapshot, operation)
         case AnnotateModel():
@@ -279,9 +303,9 @@ def _register(snapshot: Snapshot, new: RegisterVersion) -> Files:
 def _pointers_of(snapshot: Snapshot, new: RegisterVersion, number: int) -> Files:
     files: Files = {}
     for alias in new.aliases:
-        files |= _set_alias(snapshot, new.model, alias, number)
+        files |= _set_alias(snapshot, SetAlias(new.model, alias, number, lift=new.lift))
     if new.stage is not None:
-        files |= _set_stage(snapshot, SetStage(new.model, number, new.stage))
+        files |= _set_stage(snapshot, SetStage(new.model, number, new.stage, lift=new.lift))
     return files
 
 
@@ -297,11 +321,13 @@ def _set_label(snapshot: Snapshot, model: str, label: str, number: int) -> Files
     return {path: manifest.dump({"schema": manifest.SCHEMA_VERSION, "version": number}, "label")}
 
 
-def _set_alias(snapshot: Snapshot, model: str, alias: str, version: int) -> Files:
-    path = names.path("alias", model, alias)
-    require_name(names.problem_with_alias(alias), path)
-    require_usable(snapshot, model, version)
-    return {path: manifest.dump({"schema": manifest.SCHEMA_VERSION, "version": version}, "alias")}
+def _set_alias(snapshot: Snapshot, move: SetAlias) -> Files:
+    path = names.path("alias", move.model, move.alias)
+    require_name(names.problem_with_alias(move.alias), path)
+    require_usable(snapshot, move.model, move.version)
+    document = {"schema": manifest.SCHEMA_VERSION, "version": move.version}
+    pointer = Pointer("alias", move.model, move.alias)
+    return {path: manifest.dump(document, "alias"), **_hold_file(snapshot, pointer, move)}
 
 
 def _set_stage(snapshot: Snapshot, move: SetStage) -> Files:
@@ -329,7 +355,18 @@ def _set_stage(snapshot: Snapshot, move: SetStage) -> Files:
         files |= _stage_file(snapshot, move.model, archive, displaced, without)
     if now is not None and now != archive:
         files |= _stage_file(snapshot, move.model, now, without=(move.version,))
-    return files
+    return files | _hold_file(snapshot, Pointer("stage", move.model, target), move)
+
+
+def _hold_file(snapshot: Snapshot, pointer: Pointer, move: SetAlias | SetStage) -> Files:
+    """The hold on pointer after a move: the move's own, none if it lifts what is there, or as it is."""
+    path = holds.path_of(pointer)
+    if move.version in pointer.holders(snapshot):
+        return {}
+    if move.hold is not None:
+        standing = holds.standing(snapshot, pointer)
+        return {path: manifest.dump(holds.hold_to(move.hold.over(standing)), "hold")}
+    return {path: None} if move.lift and path in snapshot else {}
 
 
 def _stage_file(

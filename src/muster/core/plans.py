@@ -110,25 +110,24 @@ def judged(before: Snapshot, change: Change, after: Snapshot, evidence: Evidence
     found = tuple(events(before, change, after))
     findings = tuple(checks.check(before, change, evidence, after))
     try:
-        moves = _moves(before, change, after)
-        review = tuple(needs_review(before, moves, evidence))
-        approved = tuple(pre_approved(before, moves, evidence))
+        moved = moves(before, change, after)
+        review = tuple(needs_review(before, moved, evidence))
+        approved = tuple(pre_approved(before, moved, evidence))
     except MusterError:
         if not findings:
             raise
-        return Plan(
-            before, change, after, found, findings, judged_at=evidence.now
-        )  # what cannot be read is found, and moves nothing
-    return Plan(before, change, after, found, findings, moves, review, approved, evidence.now)
+        # What cannot be read is found, and moves nothing.
+        return Plan(before, change, after, found, findings, judged_at=evidence.now)
+    return Plan(before, change, after, found, findings, moved, review, approved, evidence.now)
 
 
-def _moves(before: Snapshot, change: Change, after: Snapshot) -> dict[Pointer, tuple[int, ...]]:
-    """The pointers that change moves, also by renaming or deleting their model, and the versions each gains."""
-    moves: dict[Pointer, tuple[int, ...]] = {}
+def moves(before: Snapshot, change: Change, after: Snapshot) -> dict[Pointer, tuple[int, ...]]:
+    """Return the pointers that change moves, also by renaming or deleting their model, and the versions each gains."""
+    found: dict[Pointer, tuple[int, ...]] = {}
     for path in change.files:
         place = names.locate(path)
         if place is not None and place.kind in ("alias", "stage"):
             pointer = Pointer("alias" if place.kind == "alias" else "stage", place.model, place.name)
             held = pointer.holders(before)
-            moves[pointer] = tuple(n for n in pointer.holders(after) if n not in held)
-    return moves
+            found[pointer] = tuple(n for n in pointer.holders(after) if n not in held)
+    return found

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from . import names
+from . import holds, names
 from .errors import Finding
 from .judgement import Case, Judgement
 from .policy import ARCHIVED, Pointer, unmet
+from .version_rules import moved_along
 
 
 def pointer_resolves(case: Case) -> Iterator[Finding]:
@@ -119,6 +120,8 @@ def policy_is_sound(case: Case) -> Iterator[Finding]:
 def _problem_with_pointer_name(kind: str, name: str, of_model: bool, judgement: Judgement) -> str | None:
     if kind == "aliases":
         return None if name == "*" else names.problem_with_alias(name)
+    if name.startswith("@"):
+        return "a stage's name cannot begin with '@': that is how an alias is written"
     if of_model and name not in judgement.declared_stages:
         return f"{names.REGISTRY} declares no stage {name!r}"
     if name.casefold() in (names.LATEST, "none"):
@@ -145,3 +148,27 @@ def gates_pass(case: Case) -> Iterator[Finding]:
         for demand in unmet(case.before, case.after, pointer, version, case.judgement.evidence):
             message = f"{place.model}/{version} may not enter {place.name}: {demand}"
             yield case.finding(gates_pass, message, key)
+
+
+def held_pointers_wait_for_a_person(case: Case) -> Iterator[Finding]:
+    """After a rollback no automation moves a pointer on, or takes its hold away, until a person has lifted it."""
+    place = case.place
+    if place is None or place.kind not in ("alias", "stage", "hold"):
+        return
+    pointer = holds.pointer_at(place)
+    if holds.path_of(pointer) not in case.before or not case.judgement.is_automatic:
+        return
+    hold = holds.hold_from(case.before.document(holds.path_of(pointer)))
+    if place.kind != "hold":
+        back = case.judgement.evidence.held
+        already = pointer.holders(case.before)
+        gained = (n for n in pointer.holders(case.after) if n not in already)
+        forward = [n for n in gained if n in hold.versions or back is None or not back(pointer, n)]
+    elif case.data is None:
+        forward = [] if moved_along(case, place) else [0]
+    else:
+        forward = sorted({*hold.versions} - {*holds.hold_from(case.document.value, case.path).versions})
+    if forward:
+        fix = f"a person lifts it: muster hold lift {pointer} --reason ..."
+        what = f"held since {hold.by} rolled {hold.versions[0]} back at {hold.at}: {hold.reason}"
+        yield case.finding(held_pointers_wait_for_a_person, f"{pointer} waits for a person, {what}", fix=fix)

@@ -55,7 +55,8 @@ class Evidence:
 
     `held(pointer, version)` tells whether version held pointer at any earlier commit; `entered(pointer, version)` when
     it last came into it, None if it is not there. `authors` are "Name <email>", or logins with an @. `review` is None
-    where nobody knows: then approvals are not counted.
+    where nobody knows: then approvals are not counted. `automated` says that a program makes the change, whoever
+    it says it is.
     """
 
     now: datetime | None = None
@@ -63,6 +64,7 @@ class Evidence:
     entered: Callable[[Pointer, int], datetime | None] | None = None
     authors: tuple[str, ...] = ()
     review: Review | None = None
+    automated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +313,8 @@ def unapproved(gate: Gate, model: str, entitled: tuple[str, ...], review: Review
         who = f" of {', '.join(entitled)}" if entitled else ""
         wanted = f"{gate.approvals} approval{'s' * (gate.approvals > 1)}{who}"
         others = identities(*entitled) - identities(*review.authors)
-        more = f"; it has no other owner: name more with muster annotate {model} --owner ANN --owner BEA"
+        name = f"with muster annotate {model} --owner ANN --owner BEA" if model else f"in {names.REGISTRY}"
+        more = f"; there is no other owner: name more {name}"
         way_out = more if entitled and not others else ""
         yield f"it needs {wanted}, and has {len(tally.counted)}{by}{not_counted}{way_out}"
 

@@ -101,7 +101,14 @@ def proposal_id(wanted: Sequence[Operation]) -> str:
     return f"{names.encode(model).replace('%', '_').lower()[:40]}-{digest[:10]}"
 
 
-_PASSING = ("at", "by", "expect", "stored")  # what another asking for the same would say otherwise
+_PASSING = (
+    "at",
+    "by",
+    "expect",
+    "stored",
+    "hold",
+    "lift",
+)  # what another asking for the same would say otherwise
 
 
 def _lasting(value: Any) -> Any:

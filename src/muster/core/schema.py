@@ -13,7 +13,7 @@ from .errors import Finding
 from .manifest import Document, supported
 
 MAX_PROBLEMS = 50  # of one file: a hostile one could have a million
-KINDS = ("registry", "model", "version", "annotations", "alias", "stage", "label", "tombstone")
+KINDS = ("registry", "model", "version", "annotations", "alias", "stage", "label", "hold", "tombstone")
 
 
 def problems(kind: str, document: Document, path: str) -> Iterator[Finding]:

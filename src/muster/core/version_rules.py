@@ -17,7 +17,7 @@ def version_is_immutable(case: Case) -> Iterator[Finding]:
     place = case.place
     if place is None or place.kind not in ("version", "dvc", "tombstone") or case.path not in case.before:
         return
-    if case.data == case.before.files[case.path] or (case.data is None and _moved(case, place)):
+    if case.data == case.before.files[case.path] or (case.data is None and moved_along(case, place)):
         return
     if place.kind == "tombstone":
         message = "a tombstone stays as it is, so that its number is not used again"
@@ -30,8 +30,8 @@ def version_is_immutable(case: Case) -> Iterator[Finding]:
         yield case.finding(version_is_immutable, message, fix="use `muster delete`, which leaves a tombstone")
 
 
-def _moved(case: Case, place: names.Place) -> bool:
-    """Whether a file went, as it was, with its whole model to another name."""
+def moved_along(case: Case, place: names.Place) -> bool:
+    """Tell whether a file went, as it was, with its whole model to another name."""
     new = case.after.renamed_to(place.model)
     return new is not None and case.after.files.get(
         names.path(place.kind, new, place.name)
@@ -81,7 +81,9 @@ def _formerly(snapshot: Snapshot, model: str) -> list[Any]:
 
 def model_is_declared(case: Case) -> Iterator[Finding]:
     """Whatever lies in a model's directory belongs to a model that has a model.yaml."""
-    if case.place is None or not case.is_a("version", "dvc", "annotations", "alias", "stage", "label"):
+    if case.place is None or not case.is_a(
+        "version", "dvc", "annotations", "alias", "stage", "label", "hold"
+    ):
         return
     card = names.path("model", case.place.model)
     if card not in case.after:

@@ -10,7 +10,7 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ..core.models import ArtifactFile, Code, ModelVersion, RegisteredModel, Signature
+from ..core.models import ArtifactFile, Code, Copied, ModelVersion, RegisteredModel, Signature
 
 if TYPE_CHECKING:
     from ..core.compare import Comparison
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..core.proposals import Proposal
     from ..core.replay import Replayed
     from ..core.snapshot import Change
+    from ..holding import Held
 
 
 def safe(text: str, lines: bool = False) -> str:
@@ -247,12 +248,19 @@ def version_lines(version: ModelVersion) -> Iterator[str]:
         code=_code(lineage.code),
         data=", ".join(f"{d.name} ({d.uri})" for d in lineage.data),
         parents=", ".join(f"{p.model}/{p.version}" for p in lineage.parents),
+        copied_from=_copied(lineage.copied_from),
         evaluations=", ".join(
             f"{e.name} {'passed' if e.passed else 'FAILED'} {e.at[:10]}"
             for e in version.annotations.evaluations
         ),
         commit=version.commit,
     )
+
+
+def _copied(origin: Copied | None) -> str:
+    if origin is None:
+        return ""
+    return f"{origin.registry} {origin.model}/{origin.version} at {origin.commit[:12]}"
 
 
 def history_lines(entries: Iterable[Entry]) -> Iterator[str]:
@@ -346,6 +354,14 @@ def replay_lines(moves: Iterable[Replayed]) -> Iterator[str]:
         into = f"@{move.pointer.name}" if move.pointer.kind == "alias" else move.pointer.name
         yield f"{move.at}  {move.commit[:12]}  {safe(f'{who}  {what} -> {into}')}"
         yield from (f"    {safe(reason)}" for reason in move.unmet)
+
+
+def hold_lines(found: Iterable[Held]) -> Iterator[str]:
+    """Yield a line for each pointer that waits for a person."""
+    for held in found:
+        hold = held.hold
+        away = ", ".join(map(str, hold.versions))
+        yield safe(f"{held.pointer}: rolled back from {away} at {hold.at} by {hold.by}: {hold.reason}")
 
 
 def size(count: int) -> str:

@@ -96,7 +96,8 @@ def remove_tree(path: str) -> None:
     if not os.path.isdir(path) or os.path.islink(path):
         return
     for directory, _, _ in os.walk(path):
-        os.chmod(directory, 0o700)
+        with suppress(FileNotFoundError):  # whoever sweeps takes it away at the same time
+            os.chmod(directory, 0o700)
     shutil.rmtree(path, ignore_errors=True)
 
 

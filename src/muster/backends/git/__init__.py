@@ -10,8 +10,9 @@ with another path's bytes. It does not find the repository either, for it believ
 GIT_COMMON_DIR and GIT_OBJECT_DIRECTORY it inherits: in a hook that is another repository.
 """
 
+from .commits import Commit
 from .history import LogEntry
 from .layout import code_state, create
 from .repository import GitRepository
 
-__all__ = ["GitRepository", "LogEntry", "code_state", "create"]
+__all__ = ["Commit", "GitRepository", "LogEntry", "code_state", "create"]

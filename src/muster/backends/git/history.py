@@ -84,7 +84,8 @@ def diff(git: Git, pipe: ObjectPipe, base: str | None, head: str, max_paths: int
     for path, oid in plain.items():
         if oid is not None and sizes[oid] > max_bytes:
             special[path] = f"{sizes[oid]} bytes"
-    return Change(Blobs(pipe, {p: oid for p, oid in plain.items() if p not in special}), special=special)
+    small = {path: oid for path, oid in plain.items() if path not in special}
+    return Change(Blobs(pipe, small, sizes), special=special)
 
 
 def log(

@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, cast
 
@@ -24,6 +24,10 @@ DIRECTORY = "40000"
 _OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _HEADER = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) (commit|tree|blob|tag) ([0-9]+)\n")
 _NO_OBJECT = (b" missing\n", b" ambiguous\n", b" submodule\n")
+_AT_ONCE = (
+    256  # objects asked for in one go: the lines that name them fit in a pipe, so nobody waits for a reader
+)
+_AHEAD = 1 << 20  # bytes that are read before anybody has asked for them
 _ENTRIES = {n: re.compile(rb"([0-7]+) ([^\0]+)\0(.{%d})" % n, re.DOTALL) for n in (20, 32)}
 
 
@@ -54,13 +58,23 @@ class ObjectPipe:
 
     def read(self, name: str) -> Object | None:
         """Return the object that name names, or None. NotFound if there is no repository here."""
-        if "\n" in name:
-            return None
+        return None if "\n" in name else self._read([name])[0]
+
+    def blobs(self, oids: Sequence[str]) -> list[bytes]:
+        """Return the contents of at most 256 blobs that a tree names; Unavailable if the store lacks one."""
+        found = self._read(oids)
+        for oid, blob in zip(oids, found, strict=True):
+            if blob is None or blob.kind != "blob":
+                hint = "run `git fsck`, or clone it again"
+                raise Unavailable(f"the repository lacks object {oid}", hint=hint)
+        return [blob.content for blob in found if blob is not None]
+
+    def _read(self, names: Sequence[str]) -> list[Object | None]:
         if self._owner != os.getpid():  # after a fork the pipe, and the lock's state, belong to the parent
             self._owner, self._lock, self._process = os.getpid(), threading.Lock(), None
         with self._lock:
             try:
-                return self._exchange(name)
+                return self._exchange(names)
             except BaseException:
                 self._stop()
                 raise
@@ -71,15 +85,19 @@ class ObjectPipe:
             if self._owner == os.getpid():
                 self._stop()
 
-    def _exchange(self, name: str) -> Object | None:
+    def _exchange(self, names: Sequence[str]) -> list[Object | None]:
         if self._process is None:
             self._process = self._git.open("cat-file", "--batch")
         stdin, stdout = cast(IO[bytes], self._process.stdin), cast(IO[bytes], self._process.stdout)
+        lines = "".join(f"{name}\n" for name in names).encode(errors="surrogateescape")
         try:  # not through stdin's buffer: a fork would copy what is in it, and flush it twice
-            os.write(stdin.fileno(), name.encode(errors="surrogateescape") + b"\n")
-            header = stdout.readline()
-        except BrokenPipeError:
-            header = b""
+            os.write(stdin.fileno(), lines)
+        except BrokenPipeError as error:
+            raise self._why_it_ended() from error
+        return [self._answer(stdout) for _ in names]
+
+    def _answer(self, stdout: IO[bytes]) -> Object | None:
+        header = stdout.readline()
         if not header:
             raise self._why_it_ended()
         match = _HEADER.fullmatch(header)
@@ -156,7 +174,7 @@ class GitTree(Tree):
             oid = self._blob(path)
             if oid is None:
                 raise KeyError(path)
-            self._contents[path] = read_blob(self._pipe, oid)
+            self._contents[path] = self._pipe.blobs([oid])[0]
         return self._contents[path]
 
     def __contains__(self, path: object) -> bool:
@@ -209,19 +227,36 @@ class GitTree(Tree):
 
 
 class Blobs(Mapping[str, bytes | None]):
-    """Contents by path, read when asked for and then kept; None for a path that has none."""
+    """Contents by path, read when asked for, with those that follow, and then kept; None for a path that has none.
 
-    def __init__(self, pipe: ObjectPipe, oids: Mapping[str, str | None]) -> None:
-        self._pipe, self._oids = pipe, oids
+    `sizes` are the bytes of each blob, by its id.
+    """
+
+    def __init__(self, pipe: ObjectPipe, oids: Mapping[str, str | None], sizes: Mapping[str, int]) -> None:
+        self._pipe, self._oids, self._sizes = pipe, oids, sizes
+        self._position = {path: n for n, path in enumerate(oids)}
+        self._order = list(oids.values())
         self._contents: dict[str, bytes] = {}
 
     def __getitem__(self, path: str) -> bytes | None:
         oid = self._oids[path]
         if oid is None:
             return None
-        if path not in self._contents:
-            self._contents[path] = read_blob(self._pipe, oid)
-        return self._contents[path]
+        if oid not in self._contents:
+            asked = list(self._next(self._position[path]))
+            self._contents.update(zip(asked, self._pipe.blobs(asked), strict=True))
+        return self._contents[oid]
+
+    def _next(self, position: int) -> Iterator[str]:
+        """The blob at a position, and small ones after it: whoever reads one mostly reads them all."""
+        ahead = 0
+        for n, oid in enumerate(self._order[position : position + _AT_ONCE]):
+            if oid is None or oid in self._contents:
+                continue
+            ahead += self._sizes[oid]
+            if n and ahead > _AHEAD:
+                return
+            yield oid
 
     def __contains__(self, path: object) -> bool:
         return path in self._oids
@@ -231,14 +266,6 @@ class Blobs(Mapping[str, bytes | None]):
 
     def __len__(self) -> int:
         return len(self._oids)
-
-
-def read_blob(pipe: ObjectPipe, oid: str) -> bytes:
-    """Return the content of a blob that a tree names; Unavailable if the store lacks it."""
-    found = pipe.read(oid)
-    if found is None or found.kind != "blob":
-        raise Unavailable(f"the repository lacks object {oid}", hint="run `git fsck`, or clone it again")
-    return found.content
 
 
 def _text(path: bytes) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,6 +23,10 @@ from .common import (
     write_options,
 )
 from .progress import Bar
+
+if TYPE_CHECKING:
+    from ...core.operations import RegisterVersion
+    from ...registry import Registry
 
 _MANY: dict[str, Any] = {"multiple": True, "metavar": "KEY=VALUE"}
 
@@ -91,6 +95,18 @@ def register_command(
     )
     with Bar() as bar:
         wanted = registry.registration(registration, bar, dry_run)
+    return carry_out_registration(registry, wanted, reason, dry_run, propose, as_json)
+
+
+def carry_out_registration(
+    registry: Registry,
+    wanted: RegisterVersion,
+    reason: str,
+    dry_run: bool,
+    propose: bool | None,
+    as_json: bool,
+) -> int:
+    """Plan, propose or submit a registration, say which version it is now, and return the exit code."""
     done = None if dry_run else or_propose(propose, lambda: registry.registered(wanted, reason))
     if done is None:
         return carry_out(registry, wanted, reason, dry_run, True, as_json)

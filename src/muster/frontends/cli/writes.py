@@ -69,12 +69,13 @@ def rollback_command(ctx: click.Context, /, pointer: str, to: int | None, **how:
     """Move a stage or an alias back to what it held before.
 
     POINTER is bikes/production or bikes@champion. A reason is required. Policy may let a rollback in where it asks
-    review for every other move.
+    review for every other move. What was rolled back is held: no automation moves the pointer on until a person does, or
+    lifts the hold.
     """
     if not how["reason"].strip() and not how["dry_run"]:
         raise Invalid("to roll back a reason is required", hint="say why with --reason")
     registry = open_registry(ctx)
-    return carry_out(registry, registry.rollback_operations(pointer, to), **how)
+    return carry_out(registry, registry.rollback_operations(pointer, to, how["reason"]), **how)
 
 
 @click.group("alias")
