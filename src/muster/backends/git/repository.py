@@ -16,7 +16,7 @@ from . import history
 from .address import is_url, parse_url, redact
 from .checkout import move_branch, recover, tip_of
 from .history import LogEntry
-from .layout import Layout, Upstream, find_layout, start_of, upstream_of
+from .layout import Layout, Upstream, find_layout, origin_of, start_of, upstream_of
 from .merging import merged
 from .objects import GitTree, ObjectPipe, is_oid
 from .process import Git, require_git
@@ -243,6 +243,10 @@ class GitRepository:
                 "git config --global user.email you@example.com",
             )
         return done.stdout.decode(errors="replace").rpartition("> ")[0] + ">"
+
+    def origin(self) -> str:
+        """Return the address that others know it by: the URL, or that of the remote called origin; "" for none."""
+        return self.location if self._remote is not None else origin_of(self._layout)
 
     def root(self) -> Path:
         """Return the directory that relative paths in the registry's configuration are relative to."""
