@@ -82,9 +82,15 @@ def diff(git: Git, pipe: ObjectPipe, base: str | None, head: str, max_paths: int
     return Change(Blobs(pipe, {p: oid for p, oid in plain.items() if p not in special}), special=special)
 
 
-def log(git: Git, commit: str, paths: Sequence[str], limit: int | None) -> Iterator[LogEntry]:
-    """Yield the commits of the first-parent line that touch paths (all, if none are given), newest first."""
+def log(
+    git: Git, commit: str, paths: Sequence[str], limit: int | None, since: str | None = None
+) -> Iterator[LogEntry]:
+    """Yield the commits of the first-parent line that touch paths (all, if none are given), newest first.
+
+    With `since`, only those that it does not have.
+    """
     most = () if limit is None else (f"--max-count={limit}",)
+    old = () if since is None else (f"^{since}",)
     fields = git.stream(
         *("log", *_RAW, *_PLAIN, f"--format={_FORMAT}", *most),
         *(
@@ -92,6 +98,7 @@ def log(git: Git, commit: str, paths: Sequence[str], limit: int | None) -> Itera
             "--diff-merges=first-parent",
             "--end-of-options",
             commit,
+            *old,
             "--",
             *map(pathspec, paths),
         ),
@@ -111,6 +118,11 @@ def between(git: Git, base: str, head: str, limit: int) -> list[LogEntry]:
     )
     with closing(fields):
         return list(_log_entries(fields))[::-1]
+
+
+def first(git: Git, commit: str) -> str:
+    """Return the commit with which the first-parent line of commit begins."""
+    return git.run("rev-list", "--first-parent", "--max-parents=0", commit).decode().strip()
 
 
 def commit_at(git: Git, tip: str, moment: datetime) -> str | None:

@@ -157,10 +157,18 @@ class GitRepository:
             self._require(commit)
         return merged(self._git, base, head)
 
-    def log(self, commit: str, paths: Sequence[str] = (), limit: int | None = None) -> Iterator[LogEntry]:
-        """Yield the commits of the first-parent line that touch paths, newest first."""
+    def log(
+        self, commit: str, paths: Sequence[str] = (), limit: int | None = None, since: str | None = None
+    ) -> Iterator[LogEntry]:
+        """Yield the commits of the first-parent line that touch paths and that `since` has not, newest first."""
+        for known in (commit,) if since is None else (commit, since):
+            self._require(known)
+        return history.log(self._git, commit, paths, limit, since)
+
+    def first(self, commit: str) -> str:
+        """Return the commit with which a first-parent line begins: what every clone of a repository has."""
         self._require(commit)
-        return history.log(self._git, commit, paths, limit)
+        return history.first(self._git, commit)
 
     def between(self, base: str, head: str, limit: int) -> list[LogEntry]:
         """Return the commits that head has and base has not, children after their parents; at most the limit newest."""

@@ -52,6 +52,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rename": ("writes", "Give a model another name."),
     "delete": ("writes", "Delete a version or a model, leaving tombstones."),
     "check": ("checking", "Check a change, or the whole registry, against every rule."),
+    "events": ("events", "Say what happened from one commit to another, also to other programs."),
     "ci": ("ci", "Act in a CI job: check, comment, notify."),
     "fmt": ("checking", "Write files in their canonical form."),
     "policy": ("checking", "Show what guards each stage and alias."),

@@ -16,6 +16,7 @@ from ...core.errors import Invalid, NotFound
 from .. import report
 from ..ci import Situation, situation
 from .common import FAILED, RegistryCommand, open_registry
+from .events import URL, format_option, news, post
 
 if TYPE_CHECKING:
     from ...core.errors import Finding
@@ -51,6 +52,21 @@ def ci_check_command(ctx: click.Context, /) -> int:
     count = len(assessment.plan.findings)
     click.echo(f"{count} finding{'s' * (count != 1)}" if count else "every rule holds", err=True)
     return FAILED if count else 0
+
+
+@ci_command.command("notify", cls=RegistryCommand)
+@format_option
+@click.pass_context
+def ci_notify_command(ctx: click.Context, /, format: str) -> None:
+    """Post what a push to the main branch did to the webhook, if there is one: see `muster events --post`."""
+    here = situation(os.environ, _event())
+    if not os.environ.get(URL):
+        click.echo(f"{URL} is not set: nobody is told", err=True)
+    elif here.kind != "push" or not here.bases:
+        click.echo("nothing was pushed: there is nothing to tell", err=True)
+    else:
+        registry = open_registry(ctx)
+        post(news(registry, _base(registry, here), here.head), format)
 
 
 def _event() -> Mapping[str, Any]:
