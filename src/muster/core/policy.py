@@ -274,7 +274,7 @@ def unmet(
         entered = evidence.entered(Pointer("stage", pointer.model, stage_now), version)
     new = after.version(pointer.model, version)
     demands = list(gate.unmet(new, stage_now, incumbent, entered, evidence.now))
-    lacking = list(_unapproved(gate, owners(before, pointer.model), evidence.review))
+    lacking = list(unapproved(gate, owners(before, pointer.model), evidence.review))
     if (demands or lacking) and is_rollback(
         gate, pointer, version, evidence
     ):  # history is asked where it matters
@@ -291,7 +291,7 @@ def owners(snapshot: Snapshot, model: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*own, *registry]))
 
 
-def _unapproved(gate: Gate, entitled: tuple[str, ...], review: Review | None) -> Iterator[str]:
+def unapproved(gate: Gate, entitled: tuple[str, ...], review: Review | None) -> Iterator[str]:
     """Yield what approvals are missing. Where nobody knows of a review, none can be counted."""
     if not gate.approvals or review is None:
         return

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from .. import report
+from .. import report, reports
 from .common import FAILED, RegistryCommand, at_option, command, json_option, open_registry, say
+
+_WRITE = "Write a report to a file, too: --write markdown:report.md. Repeat for more."
 
 
 @command("check")
@@ -14,25 +18,51 @@ from .common import FAILED, RegistryCommand, at_option, command, json_option, op
 @click.option(
     "--artifacts", is_flag=True, help="Ask the remote named by BASE, too, whether every object is there."
 )
-@json_option
+@click.option(
+    "--format", type=click.Choice(list(reports.FORMATS)), help="How to print the report. [default: text]"
+)
+@click.option("--write", multiple=True, metavar="FORMAT:PATH", help=_WRITE)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: the same as --format json.")
 @click.pass_context
 def check_command(
-    ctx: click.Context, /, base: str | None, head: str | None, artifacts: bool, as_json: bool
+    ctx: click.Context,
+    /,
+    base: str | None,
+    head: str | None,
+    artifacts: bool,
+    format: str | None,
+    write: tuple[str, ...],
+    as_json: bool,
 ) -> int:
     """Check a change, or the whole registry, against every rule.
 
     The change is what HEAD changes over BASE, judged by the rules and the policy of BASE. Exits with 5 if a rule is
     broken. Nothing of the tree being judged is run, and no DVC command either.
     """
-    registry = open_registry(ctx)
-    findings = registry.check(base, head, artifacts)
-    say({"ok": not findings, "findings": findings}, lambda _: report.finding_lines(findings), as_json)
-    if not as_json:
-        words = (
-            f"{len(findings)} finding{'s' if len(findings) != 1 else ''}" if findings else "every rule holds"
-        )
+    if as_json and format not in (None, "json"):
+        raise click.UsageError("--json is --format json: name one format, and write others with --write")
+    files = [_file(text) for text in write]
+    assessment = open_registry(ctx).assess(base, head, artifacts)
+    for kind, path in files:
+        path.write_text(reports.report(assessment, kind), encoding="utf-8")
+    shown = "json" if as_json else format or "text"
+    click.echo(reports.report(assessment, shown), nl=False)
+    if shown != "json":
+        found = len(assessment.plan.findings)
+        words = f"{found} finding{'s' if found != 1 else ''}" if found else "every rule holds"
         click.echo(words, err=True)
-    return FAILED if findings else 0
+    return 0 if assessment.ok else FAILED
+
+
+def _file(text: str) -> tuple[str, Path]:
+    """Read --write."""
+    kind, colon, path = text.partition(":")
+    if not colon or not path or kind not in reports.FORMATS:
+        raise click.UsageError(
+            f"--write takes FORMAT:PATH, such as markdown:report.md, not {text!r} "
+            f"(formats: {', '.join(reports.FORMATS)})"
+        )
+    return kind, Path(path)
 
 
 @command("fmt")

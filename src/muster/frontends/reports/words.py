@@ -1,0 +1,193 @@
+"""The sentences that reports for people share. What a stranger may have written is shown by the function they are given.
+
+`Show` turns such a text into what is safe where it is printed; every other word is the template's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeAlias
+
+from ...core.brief import Approvals, Brief, Move, Registered, Row
+from ...core.undo import Undo
+from ..report import size
+
+Show: TypeAlias = Callable[[str], str]
+
+MAX_NAMED = 3  # moves or models in a headline
+MAX_PEOPLE = 5
+MAX_NUMBERS = 10
+MAX_METRICS = 8  # of a registered version
+_VERDICTS = {
+    "same": "same",
+    "compatible": "compatible",
+    "incompatible": "breaks callers",
+    "unknown": "not known",
+}
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number and what it counts, such as 2 findings."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def verdict(found: Brief) -> str:
+    """Return in a few words how it stands."""
+    if found.mendable:
+        return counted(len(found.mendable), "finding")
+    if found.turn == "reviewers":
+        return "Waits for review"
+    changes = found.assessment.plan.events or found.assessment.base is None
+    return "Every rule holds" if changes else "Nothing changes"
+
+
+def headline(found: Brief, show: Show) -> str:
+    """Return what changes above all: the main moves, or else what is registered, or else the first events."""
+    named = list(dict.fromkeys(_move(move, show) for move in found.main))
+    if not named:
+        named = [f"{show(new.model)} {new.version} registered" for new in found.registered]
+    if not named:
+        named = [show(event.text) for event in found.assessment.plan.events]
+    return "; ".join([*named[:MAX_NAMED], *_and_more(len(named) - MAX_NAMED)])
+
+
+def _move(move: Move, show: Show) -> str:
+    pointer = move.pointer
+    name = f"@{pointer.name}" if pointer.kind == "alias" else pointer.name
+    return f"{show(pointer.model)} {show(name)} {versions(move.now)} → {versions(move.proposed)}"
+
+
+def versions(numbers: Sequence[int]) -> str:
+    """Return version numbers as a list, "none" if there are none."""
+    shown = [str(n) for n in numbers[-MAX_NUMBERS:]]
+    return ", ".join(["...", *shown] if len(numbers) > MAX_NUMBERS else shown) or "none"
+
+
+def turn(found: Brief, show: Show) -> str:
+    """Return whose move it is; "" if nobody's."""
+    if found.turn == "author":
+        return f"the author: {counted(len(found.mendable), 'finding')}"
+    if found.turn == "reviewers":
+        waiting = [_waiting(asked, show) for asked in found.approvals if asked.missing]
+        more = _and_more(len(waiting) - MAX_NAMED)
+        return "; ".join([*waiting[:MAX_NAMED], *more]) or "the reviewers"
+    return "ready to merge" if found.turn == "merger" else ""
+
+
+def _waiting(asked: Approvals, show: Show) -> str:
+    of = f"of {show(asked.model)}{_people(asked, show)}"
+    if not asked.wanted:
+        return f"waiting for a review {of}"
+    if asked.tally is None:
+        return f"waiting for {counted(asked.wanted, 'approval')} {of} (none are counted here)"
+    who = "owner" if asked.owners else "approval"
+    more = "more " if asked.tally.counted else ""
+    return f"waiting for {asked.missing} {more}{who}{'s' * (asked.missing > 1)} {of}"
+
+
+def _people(asked: Approvals, show: Show) -> str:
+    if asked.eligible:
+        shown = [show(owner) for owner in asked.eligible[:MAX_PEOPLE]]
+        return ": " + ", ".join([*shown, *_and_more(len(asked.eligible) - MAX_PEOPLE)])
+    if not asked.wanted:
+        return ""
+    return ": no owner is left who could" if asked.owners else ", by anybody but the author"
+
+
+def approvals(asked: Approvals, show: Show) -> Iterator[str]:
+    """Yield who has approved a model's moves, of how many, and whose approval does not count and why."""
+    if asked.tally is None:
+        return
+    wanted = f"of {asked.wanted} " if asked.wanted else ""
+    by = ", ".join(show(approval.by) for approval in asked.tally.counted[:MAX_PEOPLE])
+    count = len(asked.tally.counted)
+    yield f"{show(asked.model)}: {count} {wanted}approval{'' if count == 1 and not wanted else 's'}" + (
+        f", by {by}" if by else ""
+    )
+    for approval, why in asked.tally.void[:MAX_PEOPLE]:
+        yield f"{show(approval.by)} approved, and {show(why)}"
+
+
+def head(move: Move) -> tuple[str, str, str, str]:
+    """Return the titles of the columns of a move's table, but for the first."""
+    now = f"now: {move.incumbent}" if move.incumbent is not None else "now: none"
+    return now, f"proposed: {move.candidate}", "change", "gate"
+
+
+def cells(row: Row, move: Move, show: Show) -> tuple[str, str, str, str, str]:
+    """Return a row of a move's table: what it is, both values, what changes, and what the gate says to it."""
+    name = f"{row.kind if row.kind != 'metric' else ''} {show(row.name) if row.name else ''}".strip()
+    return (
+        name,
+        _value(row, row.now, show),
+        _value(row, row.proposed, show),
+        change(row),
+        _gate(row, move, show),
+    )
+
+
+def _value(row: Row, value: float | str | None, show: Show) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, str):
+        return value if row.kind == "signature" else show(value)
+    return size(int(value)) if row.kind == "size" else f"{value:.6g}"
+
+
+def change(row: Row) -> str:
+    """Return what changes in a row, "" if nothing is known to."""
+    if isinstance(row.change, str):
+        return _VERDICTS[row.change]
+    if row.change is None:
+        if None in (row.now, row.proposed):
+            return ""
+        return "same" if row.now == row.proposed else "changed"
+    if row.change == 0:
+        return "same"
+    sign = "+" if row.change > 0 else "-"
+    words = f"{sign}{size(abs(int(row.change)))}" if row.kind == "size" else f"{row.change:+.6g}"
+    return words if row.relative is None else f"{words} ({row.relative:+.1%})"
+
+
+def _gate(row: Row, move: Move, show: Show) -> str:
+    if not row.gate:
+        return ""
+    untrusted = row.kind in ("tag", "format")
+    demand = show(row.gate) if untrusted else row.gate
+    if row.passed is None:
+        return f"{demand}: not asked of a way back" if move.spared else demand
+    return f"{'passes' if row.passed else 'fails'}: {demand}"
+
+
+def registration(new: Registered, show: Show) -> str:
+    """Return a registered version in a line."""
+    label = f" ({show(new.label)})" if new.label else ""
+    metrics = [f"{show(name)} {value:.6g}" for name, value in sorted(new.metrics.items())]
+    parts = [
+        ", ".join(show(kind) for kind in dict.fromkeys(new.formats[:MAX_NAMED])),
+        f"{size(new.size)} in {counted(new.files, 'file')}",
+        *metrics[:MAX_METRICS],
+        *(
+            [f"and {counted(len(metrics) - MAX_METRICS, 'metric')} more"]
+            if len(metrics) > MAX_METRICS
+            else []
+        ),
+        f"by {show(new.created_by)}",
+    ]
+    return f"{show(new.model)} {new.version}{label}: {', '.join(parts)}"
+
+
+def undo(moves: Iterable[Move]) -> list[Undo]:
+    """Return the commands that undo moves, each once."""
+    return list(dict.fromkeys(command for move in moves for command in move.undo))
+
+
+def undo_line(command: Undo) -> str:
+    """Return a command as it is typed. Its words are quoted for a shell, and not otherwise made safe."""
+    import shlex
+
+    return f'{shlex.join(command.words)} --reason "..."'
+
+
+def _and_more(number: int) -> list[str]:
+    return [f"and {number} more"] if number > 0 else []
