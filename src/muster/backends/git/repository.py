@@ -260,6 +260,32 @@ class GitRepository:
         """Return the directory that relative paths in the registry's configuration are relative to."""
         return self._mirror if self._remote is not None else self._layout.root
 
+    def remote_url(self) -> str | None:
+        """Return the URL that changes are pushed to, as git rewrites it and without credentials; None if nowhere."""
+        if self._remote is not None:
+            return redact(self._git.run("ls-remote", "--get-url", "--", self._remote.name).decode().strip())
+        upstream = self._upstream(self._own_branch())
+        if upstream is None:
+            return None
+        done = self._git.ask("remote", "get-url", "--push", "--", upstream.remote)
+        if done.returncode:  # the branch follows a URL, not a remote that has a name
+            done = self._git.ask("ls-remote", "--get-url", "--", upstream.remote)
+        return redact(done.stdout.decode(errors="surrogateescape").strip()) or None
+
+    def credential(self, url: str) -> str | None:
+        """Return the password that git would use at url: the location's own, or what the user's credential helpers say.
+
+        Nobody is asked for one: None if there is none.
+        """
+        if not url.isprintable():
+            return None
+        silent = {"GIT_ASKPASS": "", "SSH_ASKPASS": "", "GCM_INTERACTIVE": "never"}
+        ask = ("-c", "credential.interactive=false", "credential", "fill")
+        done = self._git.ask(*ask, stdin=f"url={url}\n\n".encode(), env=silent)
+        lines = done.stdout.decode(errors="replace").splitlines() if done.returncode == 0 else []
+        passwords = [line.removeprefix("password=") for line in lines if line.startswith("password=")]
+        return passwords[0] if passwords and passwords[0] else None
+
     def work_tree(self) -> Path | None:
         """Return the top of the work tree; None for a bare repository and for a URL."""
         return None if self._remote is not None else self._layout.top
