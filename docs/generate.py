@@ -39,6 +39,10 @@ OTHER_RULES = {
     "schema_is_known": ("reading", "A file's schema version is one that this muster knows."),
     "merges_cleanly": ("check BASE HEAD", "What HEAD changes did not change in BASE since."),
     "artifact_is_stored": ("check --artifacts", "The artifact store has every object that a version names."),
+    "history_only_grows": (
+        "ci check, on a push",
+        "What the branch was at is in the history of what it is at now.",
+    ),
     "artifact_is_intact": ("verify", "The artifact store's bytes are those that were registered."),
     "artifact_files_can_be_stored": (
         "register",

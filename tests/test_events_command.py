@@ -68,7 +68,9 @@ def test_as_json_each_commit_is_told_with_who_when_and_why(
     }
 
 
-def test_to_a_chat_nobody_can_write_mentions_or_links(server: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_to_a_chat_nobody_can_write_mentions_or_links(
+    server: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     told = said(capsys, "HEAD~1..", "--format", "slack")
     message = json.loads(told)
     assert message["text"] == "server: bikes: @champion 3 -&gt; 1"
@@ -80,7 +82,9 @@ def test_to_a_chat_nobody_can_write_mentions_or_links(server: Path, capsys: pyte
     assert "\u202e" not in told
 
 
-def test_a_chat_gets_no_more_than_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_chat_gets_no_more_than_it_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with Registry.create(tmp_path / "r.git", bare=True) as registry:
         (tmp_path / "m").write_bytes(b"x")
         registry.register("a", tmp_path / "m")

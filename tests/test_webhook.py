@@ -73,8 +73,9 @@ def test_what_a_server_will_not_have_is_not_sent_again(status: int) -> None:
 
 
 def test_a_redirect_is_not_followed() -> None:
-    with receiver() as elsewhere, receiver((307, {"Location": elsewhere.url})) as there:
-        with pytest.raises(Refused, match="points elsewhere"):
+    with receiver() as elsewhere:
+        moved = (307, {"Location": elsewhere.url})
+        with receiver(moved) as there, pytest.raises(Refused, match="points elsewhere"):
             post(there.url, "s3cret", NEWS)
     assert elsewhere.requests == []
 
@@ -88,7 +89,8 @@ def test_no_password_of_the_users_is_added(sealed: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://hooks.example.com/T0", "ftp://127.0.0.1/x", "https://", "nonsense", "", "file:///etc/passwd"]
+    "url",
+    ["http://hooks.example.com/T0", "ftp://127.0.0.1/x", "https://", "nonsense", "", "file:///etc/passwd"],
 )
 def test_a_url_that_others_can_read_on_the_way_is_refused(url: str) -> None:
     with pytest.raises(Invalid):

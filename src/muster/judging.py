@@ -64,6 +64,10 @@ class Judge(Reader):
         tip = self._git.commit_of(head) if head else self._commit or self._git.head()
         if tip is None:
             raise NotFound(f"{self.location} has no commit yet", "run `muster init`")
+        if proposal is not None:
+            proposal = replace(
+                proposal, head=tip
+            )  # what is approved is what is judged, whatever was pushed since
         if base is None:
             return self._audit(tip, artifacts)
         before = self._git.snapshot(self._git.commit_of(base))

@@ -60,5 +60,3 @@ def receiver(*answers: int | tuple[int, dict[str, str]]) -> Iterator[Receiver]:
     finally:
         server.shutdown()
         server.server_close()
-
-

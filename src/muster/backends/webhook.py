@@ -103,7 +103,9 @@ def _trusted_host(url: str) -> str:
     if parts.scheme not in ("https", "http") or not host or not url.isprintable():
         raise Invalid("the webhook's URL is not one", hint="it begins with https://")
     if parts.scheme == "http" and not _is_loopback(host):
-        raise Invalid(f"the webhook's URL would send what it tells to {host} for all to read", hint="use https")
+        raise Invalid(
+            f"the webhook's URL would send what it tells to {host} for all to read", hint="use https"
+        )
     return host
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,18 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...core.errors import Invalid, NotFound
-from .. import report
+from ...core.errors import Conflict, Finding, Invalid, NotFound, Refused, Unavailable
+from .. import reports
 from ..ci import Situation, situation
+from ..report import safe
 from .common import FAILED, RegistryCommand, open_registry
 from .events import URL, format_option, news, post
 
 if TYPE_CHECKING:
-    from ...core.errors import Finding
-    from ...core.plans import Assessment
+    from ...core.plans import Assessment, Plan
     from ...registry import Registry
 
-MAX_REPORT = 60_000  # bytes: a comment takes 65,536 characters, an environment variable 128 KiB
+REPORT, PROPOSAL = "MUSTER_REPORT", "MUSTER_PROPOSAL"
+_REPORT_FILE, _QUALITY_FILE = "muster-report.md", "gl-code-quality-report.json"
 
 
 @click.group("ci")
@@ -40,30 +42,55 @@ def ci_check_command(ctx: click.Context, /) -> int:
     """Judge what the job is run for, and report it where the forge shows it.
 
     A pull request is judged as what merging it into its target would do, by the rules and the policy of the target as
-    it is now; a merge group in the same way; a push also with the whole registry; on a schedule the whole registry is
+    it is now; a merge group in the same way; a push also with the whole registry. On a schedule the whole registry is
     judged, and the artifact store asked for every object. Exits with 5 if there are findings. Nothing of the tree
     being judged is run.
+
+    Approvals are counted where policy demands them: the forge is asked with the job's token, GITHUB_TOKEN or
+    GITLAB_TOKEN.
     """
     here = situation(os.environ, _event())
     assessment = _judged(open_registry(ctx), here)
-    for line in _annotations(assessment, here):
-        click.echo(line)
+    # Gitea shows no marks: words say where a finding is.
+    click.echo(reports.report(assessment, "github" if here.host == "github" else "text"), nl=False)
     _hand_over(assessment, here)
     count = len(assessment.plan.findings)
     click.echo(f"{count} finding{'s' * (count != 1)}" if count else "every rule holds", err=True)
-    return FAILED if count else 0
+    return 0 if assessment.ok else FAILED
+
+
+@ci_command.command("comment")
+def ci_comment_command() -> None:
+    """Put the report of another job into the pull request, as one comment that is edited from then on.
+
+    MUSTER_REPORT is the report, MUSTER_PROPOSAL the number of the pull request. The text is taken as it is, and refused
+    if it is not a report. It needs no checkout, and a token that may write to pull requests.
+    """
+    from ...forge import comment
+    from ..reports.markdown import MARKER
+
+    here = situation(os.environ, _event())
+    body, number = os.environ.get(REPORT, ""), os.environ.get(PROPOSAL) or here.proposal
+    if why := _no_report(body):
+        raise Invalid(
+            f"{REPORT} {why}", hint="it is the output `report` of the job that ran `muster ci check`"
+        )
+    if not number:
+        raise Invalid(f"{PROPOSAL} is not set", hint="it is the output `number` of that job")
+    where = comment(here.url, number, body, MARKER)
+    click.echo(f"reported{f' at {safe(where)}' if where else ''}", err=True)
 
 
 @ci_command.command("notify", cls=RegistryCommand)
 @format_option
 @click.pass_context
-def ci_notify_command(ctx: click.Context, /, format: str) -> None:
+def ci_notify_command(ctx: click.Context, /, format: str | None) -> None:
     """Post what a push to the main branch did to the webhook, if there is one: see `muster events --post`."""
     here = situation(os.environ, _event())
     if not os.environ.get(URL):
         click.echo(f"{URL} is not set: nobody is told", err=True)
     elif here.kind != "push" or not here.bases:
-        click.echo("nothing was pushed: there is nothing to tell", err=True)
+        click.echo("nothing was pushed on what was there: there is nothing to tell", err=True)
     else:
         registry = open_registry(ctx)
         post(news(registry, _base(registry, here), here.head), format)
@@ -86,13 +113,38 @@ def _judged(registry: Registry, here: Situation) -> Assessment:
             return registry.assess(head=here.head, artifacts=True)
         case "push":
             whole = registry.assess(head=here.head)
-            if not here.bases:
-                return whole
-            pushed = registry.assess(_base(registry, here), here.head)
-            more = [f for f in whole.plan.findings if f not in pushed.plan.findings]
-            return replace(pushed, plan=replace(pushed.plan, findings=(*pushed.plan.findings, *more)))
-        case _:
+            return _with(_pushed(registry, here), whole.plan.findings) if here.bases else whole
+        case "queue":  # what is in a queue has been approved: that is how it came there
             return registry.assess(_base(registry, here), here.head)
+    base = _base(registry, here)
+    assessment = registry.assess(base, here.head)
+    guarded = list(_guarded_by_approvals(assessment.plan))
+    if not guarded:
+        return assessment
+    from ...forge import proposal
+
+    try:
+        return registry.assess(base, here.head, proposal=proposal(here.url, here.proposal))
+    except (Refused, NotFound, Unavailable) as error:
+        return _with(assessment, [_uncounted(path, error) for path in guarded])
+
+
+def _pushed(registry: Registry, here: Situation) -> Assessment:
+    """The assessment of what was pushed; a finding if it took away what was there."""
+    try:
+        base = _base(registry, here)
+        for _ in registry.happened(base, here.head):
+            break
+        return registry.assess(base, here.head)
+    except (NotFound, Conflict):
+        message = f"the branch was at {here.bases[0][:12]}, from which {here.head[:12]} does not descend"
+        fix = "forbid force-pushes, and find out what was lost: somebody's clone still has it"
+        return _with(registry.assess(head=here.head), [Finding("", "history_only_grows", message, fix=fix)])
+
+
+def _with(assessment: Assessment, more: tuple[Finding, ...] | list[Finding]) -> Assessment:
+    findings = dict.fromkeys((*assessment.plan.findings, *more))
+    return replace(assessment, plan=replace(assessment.plan, findings=tuple(findings)))
 
 
 def _base(registry: Registry, here: Situation) -> str:
@@ -108,41 +160,55 @@ def _base(registry: Registry, here: Situation) -> str:
     )
 
 
-def _annotations(assessment: Assessment, here: Situation) -> Iterator[str]:
-    """Yield what the job prints: on GitHub commands that mark lines of the change, elsewhere words."""
-    if here.host != "github":
-        yield from report.finding_lines(assessment.plan.findings)
-        return
-    yield from map(_annotation, assessment.plan.findings)
+def _guarded_by_approvals(plan: Plan) -> Iterator[str]:
+    """Yield the paths of the pointers that move and that only approvals let move."""
+    from ...core.policy import Policy
+
+    for pointer, gained in plan.moves.items() if plan.review else ():
+        if gained and Policy.of(plan.before, pointer.model).gate(pointer.kind, pointer.name).approvals:
+            yield pointer.path
 
 
-def _annotation(finding: Finding) -> str:
-    places = {"file": finding.path, "line": str(finding.line or ""), "col": str(finding.column or "")}
-    said = ",".join(f"{k}={_escaped(v, ':,')}" for k, v in places.items() if v)
-    return f"::error {said}::{_escaped(str(finding))}"
+def _uncounted(path: str, error: Exception) -> Finding:
+    message = f"it needs approvals, and they cannot be counted: {error}"
+    return Finding(
+        path, "gates_pass", message, fix="give the job the permission pull-requests: read, and its token"
+    )
 
 
-def _escaped(text: str, more: str = "") -> str:
-    return "".join(f"%{ord(c):02X}" if c in f"%\r\n{more}" else c for c in text)
+def _no_report(text: str) -> str:
+    """Say why text is no report that `muster ci check` wrote; "" if it may be one."""
+    from ..reports.markdown import LIMIT, MARKER
 
-
-def _markdown(assessment: Assessment) -> str:
-    lines = [f"- {line}" for line in report.finding_lines(assessment.plan.findings)]
-    return "\n".join(["<!-- muster -->", *lines]) + "\n"
+    if not text.startswith(f"{MARKER}\n"):
+        return "is not set" if not text else f"does not begin with {MARKER}"
+    if len(text.encode()) > LIMIT:
+        return f"has more than {LIMIT} bytes"
+    if any(unicodedata.category(c) in ("Cc", "Cs") and c != "\n" for c in text):
+        return "has control characters"
+    return ""
 
 
 def _hand_over(assessment: Assessment, here: Situation) -> None:
     """Write the report where the forge, or a later job, reads it."""
-    text = _markdown(assessment)
+    text = reports.report(assessment, "markdown")
     if here.host == "gitlab":
-        Path("muster-report.md").write_text(text)
+        _write(Path(_REPORT_FILE), text)
+        _write(Path(_QUALITY_FILE), reports.report(assessment, "gitlab"))
         return
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         _append(summary, text)
     if output := os.environ.get("GITHUB_OUTPUT"):
-        end = secrets.token_hex(16)  # which the report cannot hold
+        end = secrets.token_hex(16)  # which nobody who wrote a part of the report knew
         said = f"ok={str(assessment.ok).lower()}\nnumber={here.proposal}\n"
-        _append(output, f"{said}report<<{end}\n{text}{end}\n")
+        _append(output, f"{said}report<<{end}\n{text.rstrip()}\n{end}\n")
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file into the checkout, and not through a link that whoever is judged has put there."""
+    path.unlink(missing_ok=True)
+    with path.open("x", encoding="utf-8") as file:
+        file.write(text)
 
 
 def _append(path: str, text: str) -> None:

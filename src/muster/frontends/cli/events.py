@@ -14,7 +14,7 @@ from .common import command, open_registry
 if TYPE_CHECKING:
     from ...registry import Registry
 
-URL, SECRET = "MUSTER_WEBHOOK_URL", "MUSTER_WEBHOOK_SECRET"  # noqa: S105  (where the secret is, and not the secret)
+URL, SECRET = "MUSTER_WEBHOOK_URL", "MUSTER_WEBHOOK_SECRET"
 
 format_option = click.option(
     "--format",
@@ -28,7 +28,9 @@ format_option = click.option(
 @command("events")
 @click.argument("range", metavar="A..B")
 @format_option
-@click.option("--post", "posted", is_flag=True, help=f"Send it to the webhook at {URL} instead of printing it.")
+@click.option(
+    "--post", "posted", is_flag=True, help=f"Send it to the webhook at {URL} instead of printing it."
+)
 @click.pass_context
 def events_command(ctx: click.Context, /, range: str, format: str | None, posted: bool) -> None:
     """Say what happened from commit A to commit B, newest first; B is the newest unless given.
@@ -62,7 +64,9 @@ def post(told: feeds.News, format: str | None) -> None:
 
     url = os.environ.get(URL)
     if not url:
-        raise Invalid("there is no webhook to post to", hint=f"set {URL}; it is a secret, and no option therefore")
+        raise Invalid(
+            "there is no webhook to post to", hint=f"set {URL}; it is a secret, and no option therefore"
+        )
     if not told.entries:
         click.echo("nothing happened: nobody is told", err=True)
         return
