@@ -65,9 +65,8 @@ class Judge(Reader):
         if tip is None:
             raise NotFound(f"{self.location} has no commit yet", "run `muster init`")
         if proposal is not None:
-            proposal = replace(
-                proposal, head=tip
-            )  # what is approved is what is judged, whatever was pushed since
+            # Approvals are of what is judged here, whatever the forge says was pushed since.
+            proposal = replace(proposal, head=tip)
         if base is None:
             return self._audit(tip, artifacts)
         before = self._git.snapshot(self._git.commit_of(base))
@@ -149,18 +148,13 @@ class Judge(Reader):
     ) -> Evidence:
         """What no tree can say. Approvals are known where a proposal that has been asked for them is given."""
         from .core import history
+        from .core.plans import review_of
         from .core.policy import Evidence
-        from .core.proposals import Review
 
-        review = None
-        if proposal is not None:
-            authors = (proposal.author, *authors)
-            if proposal.approvals is not None:
-                review = Review(proposal.head, authors, proposal.approvals)
         return Evidence(
             self._clock(),
             lambda pointer, version: history.held(self._states(before, pointer), pointer, version),
             lambda pointer, version: history.entered(self._states(before, pointer), pointer, version),
-            authors,
-            review,
+            authors if proposal is None else (proposal.author, *authors),
+            review_of(proposal, authors),
         )

@@ -6,15 +6,18 @@ import os
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from muster import Registry
-from support.actions.runner import Runner
+from support.actions.runner import Runner, load
+from support.hub import Hub, hub
 
 TOP = Path(__file__).parents[2]
-WORKFLOW = ".github/workflows/muster.yml"
+INSTALL = "Install muster"
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +71,38 @@ def server(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def runner(server: Path, wheel: Path, machine: dict[str, str], tmp_path: Path) -> Runner:
+def forge() -> Iterator[Hub]:
+    """The forge on which the registry lives."""
+    with hub() as here:
+        yield here
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, machine: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the step that installs muster leaves behind, run once for all."""
+    temp = tmp_path_factory.mktemp("installed")
+    jobs = load((TOP / "registry-template" / ".github" / "workflows" / "muster.yml").read_bytes())["jobs"]
+    (script,) = [step["run"] for step in jobs["check"]["steps"] if step.get("name") == INSTALL]
+    env = {**machine, "RUNNER_TEMP": str(temp), "MUSTER_INSTALL": str(wheel)}
+    subprocess.run(["bash", "-eo", "pipefail", "-c", script], cwd=temp, env=env, check=True)
+    return temp / "muster"
+
+
+@pytest.fixture
+def runner(server: Path, wheel: Path, machine: dict[str, str], forge: Hub, tmp_path: Path) -> Runner:
     """Runs the workflows of `server`; its variable MUSTER_INSTALL names the wheel."""
-    return Runner(server, tmp_path / "runs", machine, variables={"MUSTER_INSTALL": str(wheel)})
+    return Runner(
+        server,
+        tmp_path / "runs",
+        machine,
+        published={"muster-registry/muster": TOP},
+        variables={"MUSTER_INSTALL": str(wheel)},
+        server=forge.url,
+        api=forge.api,
+    )
+
+
+@pytest.fixture
+def ready(runner: Runner, installed: Path) -> Runner:
+    """The same, where muster is installed already."""
+    return replace(runner, done={INSTALL: installed})

@@ -99,7 +99,8 @@ class Runner:
     """A machine, and the forge as it sees it.
 
     `repository` is a git repository; `published` are other repositories' working trees, by name, whose actions and
-    workflows may be used. `env` is the machine's own environment.
+    workflows may be used. `env` is the machine's own environment. Steps called one of the names in `done` are not run:
+    the directory that each has there is what such a step left in RUNNER_TEMP when it was.
     """
 
     repository: Path
@@ -108,6 +109,7 @@ class Runner:
     published: Mapping[str, Path] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
+    done: Mapping[str, Path] = field(default_factory=dict)
     server: str = "https://github.com"
     api: str = "https://api.github.com"
     name: str = "acme/models"
@@ -132,6 +134,11 @@ class Runner:
             top.mkdir(parents=True)
             _WorkflowRun(self, event, run, top, None).whole(document, {}, self.secrets)
         return run
+
+
+def token(permissions: Mapping[str, str]) -> str:
+    """Return a job's token, which says itself what it may do: "contents=read,pull-requests=write"."""
+    return ",".join(f"{scope}={may}" for scope, may in sorted(permissions.items()) if may != "none") or "none"
 
 
 def _sets_off(triggers: Mapping[str, Any], event: Event) -> bool:
@@ -159,7 +166,7 @@ class _WorkflowRun:
         jobs, waiting = document["jobs"], list(document["jobs"])
         done: dict[str, Job] = {}
         contexts = {"github": self.github(), "inputs": dict(inputs), "vars": dict(self.runner.variables)}
-        contexts["secrets"] = {**secrets, "GITHUB_TOKEN": "token"}
+        contexts["secrets"] = dict(secrets)
         while waiting:
             ready = next((name for name in waiting if set(_needs(jobs[name])) <= set(done)), None)
             if ready is None:
@@ -178,17 +185,20 @@ class _WorkflowRun:
     ) -> Job:
         _only(job, _JOB_KEYS, f"job {name}")
         needs = {k: {"result": j.result, "outputs": j.outputs} for k, j in needed.items()}
-        known = {**contexts, "needs": needs, "github": {**contexts["github"], "job": name}}
+        permissions = job.get("permissions", document.get("permissions", {}))
+        own = {"job": name, "token": token(permissions)}
+        known = {**contexts, "needs": needs, "github": {**contexts["github"], **own}}
         before = "success" if all(j.result == "success" for j in needed.values()) else "failure"
         if not _condition(job.get("if"), known, _status(lambda: before)):
             return Job("skipped")
         self.say(f"== {name}")
-        permissions = job.get("permissions", document.get("permissions", {}))
         if "uses" in job:
             return self.called(job, known, permissions)
         place = self.top / name
         (place / "work").mkdir(parents=True)
         (place / "temp").mkdir()
+        for left in self.runner.done.values():
+            (place / "temp" / left.name).symlink_to(left)
         steps = _Steps(self, place, {**known, "steps": {}, "runner": {"temp": str(place / "temp")}})
         env: dict[str, str] = {}
         for layer in (document.get("env"), job.get("env")):
@@ -241,7 +251,6 @@ class _WorkflowRun:
             "server_url": runner.server,
             "api_url": runner.api,
             "run_id": "1",
-            "token": "token",
             "workflow": "muster",
         }
 
@@ -281,6 +290,8 @@ class _Steps:
     def one(self, step: Any, env: dict[str, str], kept: dict[str, str]) -> tuple[bool, dict[str, str]]:
         self.workflow.say(f"-- {step.get('name') or step.get('uses') or step['run'].splitlines()[0]}")
         known = {**self.contexts, "env": env}
+        if step.get("name") in self.workflow.runner.done:
+            return True, {}
         if "run" in step:
             return self.shell(step, known, env, kept)
         given = expand(step.get("with") or {}, known)
@@ -361,10 +372,12 @@ class _Steps:
         if extra := set(given) - {"fetch-depth", "persist-credentials"}:
             raise Unsupported(f"{CHECKOUT} with {', '.join(sorted(extra))}")
         event, depth = self.workflow.event, int(given.get("fetch-depth", 1))
-        ref = f"refs/remotes/{event.ref.removeprefix('refs/')}".replace("remotes/heads", "remotes/origin")
-        what = [f"+{event.sha}:{ref}"]
+        branch = event.ref.startswith("refs/heads/")
+        ref = event.ref.replace("refs/heads/", "refs/remotes/origin/", 1)
+        what = [f"+{event.sha}:{ref if branch else event.ref.replace('refs/', 'refs/remotes/', 1)}"]
         if depth == 0:
-            what += ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"]
+            every = ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"]
+            what = every if branch else [*every, *what]
         for command in (
             ["init", "--quiet"],
             ["remote", "add", "origin", self.workflow.runner.repository.as_uri()],

@@ -22,6 +22,7 @@ from .events import URL, format_option, news, post
 
 if TYPE_CHECKING:
     from ...core.plans import Assessment, Plan
+    from ...core.proposals import Proposal
     from ...registry import Registry
 
 REPORT, PROPOSAL = "MUSTER_REPORT", "MUSTER_PROPOSAL"
@@ -66,7 +67,7 @@ def ci_comment_command() -> None:
     MUSTER_REPORT is the report, MUSTER_PROPOSAL the number of the pull request. The text is taken as it is, and refused
     if it is not a report. It needs no checkout, and a token that may write to pull requests.
     """
-    from ...forge import comment
+    from ...registry import Registry
     from ..reports.markdown import MARKER
 
     here = situation(os.environ, _event())
@@ -77,7 +78,8 @@ def ci_comment_command() -> None:
         )
     if not number:
         raise Invalid(f"{PROPOSAL} is not set", hint="it is the output `number` of that job")
-    where = comment(here.url, number, body, MARKER)
+    with Registry(here.url) as registry:  # its address is all there is of it here
+        where = registry.proposals.comment(number, body, MARKER)
     click.echo(f"reported{f' at {safe(where)}' if where else ''}", err=True)
 
 
@@ -121,12 +123,18 @@ def _judged(registry: Registry, here: Situation) -> Assessment:
     guarded = list(_guarded_by_approvals(assessment.plan))
     if not guarded:
         return assessment
-    from ...forge import proposal
-
     try:
-        return registry.assess(base, here.head, proposal=proposal(here.url, here.proposal))
+        return registry.assess(base, here.head, proposal=_proposal(here))
     except (Refused, NotFound, Unavailable) as error:
         return _with(assessment, [_uncounted(path, error) for path in guarded])
+
+
+def _proposal(here: Situation) -> Proposal:
+    """What the forge knows of the pull request: it is asked by its address, as a checkout follows no branch."""
+    from ...registry import Registry
+
+    with Registry(here.url) as there:
+        return there.proposals.get(here.proposal)
 
 
 def _pushed(registry: Registry, here: Situation) -> Assessment:
