@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from muster import Registry
-from muster.core.operations import SetStage
 from support.actions.runner import Event, Runner
 from support.gitcli import git, tip
 from support.hub import Hub
 from support.pull_requests import committed, pull_request, pushed, queued
 from support.receiver import receiver
+from support.registry_ci import PRODUCTION, promotion
 
 LAID_DOWN = ".github/workflows/muster.yml"
 CALLING = ".github/workflows/calling.yml"
@@ -33,7 +33,6 @@ jobs:
     secrets:
       MUSTER_WEBHOOK_URL: ${{ secrets.MUSTER_WEBHOOK_URL }}
 """
-PRODUCTION = "models/bikes/stages/production.yaml"
 BAD = {PRODUCTION: b"schema: 1\nversions: two\n"}
 pytestmark = pytest.mark.slow
 
@@ -47,12 +46,6 @@ def workflow(request: pytest.FixtureRequest, server: Path, wheel: Path) -> str:
             committed(server, {CALLING: CALLER.replace("WHEEL", str(wheel)).encode(), LAID_DOWN: None}),
         )
     return str(request.param)
-
-
-def promotion(server: Path) -> str:
-    """A proposal to put bikes/2 into production."""
-    with Registry(server) as registry:
-        return registry.propose(SetStage("bikes", 2, "production")).commit
 
 
 def demanding(server: Path, **gate: object) -> None:
