@@ -16,13 +16,15 @@ _ACTIONS, _GITLAB = ".github/workflows/muster.yml", ".gitlab-ci.yml"
 
 # What a kind of CI reads. Gitea and Forgejo run GitHub's workflows, from where GitHub keeps them.
 CI: Mapping[str, str] = {"github": _ACTIONS, "gitea": _ACTIONS, "gitlab": _GITLAB}
+_SCP = re.compile(r"(?:[^@/]*@)?(?P<host>[^:/]+):(?!//).*")  # user@host:path
 _EITHER = ("github", "gitlab")
 _HOSTS = {"github": ("github",), "gitlab": ("gitlab",), "gitea": ("gitea", "forgejo", "codeberg")}
 
 
 def likely_ci(url: str) -> tuple[str, ...]:
     """Return the kinds of CI that a repository at url may have: one if its host tells, else those of most forges."""
-    host = urlsplit(url).hostname or url.partition(":")[0].rpartition("@")[2]
+    over_ssh = _SCP.fullmatch(url)
+    host = over_ssh["host"] if over_ssh else urlsplit(url).hostname or ""
     named = tuple(kind for kind, words in _HOSTS.items() if any(word in host.casefold() for word in words))
     return named or _EITHER
 

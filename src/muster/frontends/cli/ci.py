@@ -126,7 +126,7 @@ def _judged(registry: Registry, here: Situation) -> Assessment:
     try:
         return registry.assess(base, here.head, proposal=_proposal(here))
     except (Refused, NotFound, Unavailable) as error:
-        return _with(assessment, [_uncounted(path, error) for path in guarded])
+        return _with(assessment, [_uncounted(path, error, here) for path in guarded])
 
 
 def _proposal(here: Situation) -> Proposal:
@@ -177,11 +177,12 @@ def _guarded_by_approvals(plan: Plan) -> Iterator[str]:
             yield pointer.path
 
 
-def _uncounted(path: str, error: Exception) -> Finding:
+def _uncounted(path: str, error: Exception, here: Situation) -> Finding:
     message = f"it needs approvals, and they cannot be counted: {error}"
-    return Finding(
-        path, "gates_pass", message, fix="give the job the permission pull-requests: read, and its token"
-    )
+    fix = "give the job the permission pull-requests: read, and its token as GITHUB_TOKEN"
+    if here.host == "gitlab":
+        fix = "give the job a token that may read the API, as the variable GITLAB_TOKEN"
+    return Finding(path, "gates_pass", message, fix=fix)
 
 
 def _no_report(text: str) -> str:
