@@ -65,7 +65,7 @@ changes:
         ("- {promote: bikes/3, to: 3}", "3:26", "promote goes to a name, not to 3"),
         (
             "- {rollback: bikes/production, to: two}",
-            "3:32",
+            "3:36",
             "rollback goes to a version number, not to 'two'",
         ),
         ("- {pomote: bikes/3, to: production}", "3:3", "'pomote' was unexpected"),

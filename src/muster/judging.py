@@ -107,7 +107,7 @@ class Judge(Reader):
 
         if len(commits) >= MAX_COMMITS:
             message = f"there are more than {MAX_COMMITS} commits: so many are not judged at once"
-            yield Finding("", "every_commit_is_sound", message, fix="squash them")
+            yield Finding(names.REGISTRY, "every_commit_is_sound", message, fix="squash them")
             return
         for commit in commits:
             fork = self._git.fork(base, commit)

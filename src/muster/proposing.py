@@ -13,7 +13,7 @@ from .core.message import message, reason_of
 from .core.proposals import PREFIX, Proposal
 
 if TYPE_CHECKING:
-    from .backends.forges import Forge, Place
+    from .backends.forges import Forge, Place, Setting
     from .core.events import Event
     from .core.operations import Operation
     from .core.plans import Assessment, Plan
@@ -92,6 +92,16 @@ class Proposals:
         proposal = self.get(id)
         self._forge().close(proposal.id)
         return proposal
+
+    def settings(self) -> Sequence[Setting]:
+        """Return how the forge guards the registry's branch; Refused where there is none to ask."""
+        from .backends.forges import connect
+
+        if self._place is None:
+            hint = "the server's own gate is `muster hook pre-receive`"
+            raise Refused(f"{self._registry.location} is on no forge that is known", hint)
+        forge = connect(self._place, credential=self._git.credential)
+        return forge.settings(self._git.target_branch())
 
     def propose(
         self, wanted: tuple[Operation, ...], reason: str, describe: Callable[[Plan, str], str] | None

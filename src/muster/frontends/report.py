@@ -214,7 +214,8 @@ def registered_line(version: ModelVersion, events: Iterable[Event]) -> str:
 def diagnosis_line(found: Diagnosis) -> str:
     """Return the line of one diagnosis."""
     fix = "" if found.ok or not found.fix else f"  -> {safe(found.fix)}"
-    return f"{'ok  ' if found.ok else 'FAIL'}  {found.what:<12} {safe(found.words)}{fix}"
+    mark = {True: "ok  ", False: "FAIL", None: "?   "}[found.ok]
+    return f"{mark}  {found.what:<12} {safe(found.words)}{fix}"
 
 
 def model_lines(model: RegisteredModel) -> Iterator[str]:

@@ -29,7 +29,6 @@ from ...core.errors import (
 EXIT_CODES: dict[type[MusterError], int] = {
     NotFound: 3,
     Refused: 4,
-    ReviewNeeded: 4,
     Invalid: 5,
     Conflict: 6,
     Integrity: 7,
@@ -140,7 +139,7 @@ def run(args: list[str]) -> int:
             again = [arg for arg in args if arg != "--direct"]
             hint = f"propose it: {shlex.join(['muster', *again, '--propose'])}"
         _explain(str(error), hint)
-        return EXIT_CODES.get(type(error), 1)
+        return next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 1)
     except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return INTERRUPTED
