@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ...core.proposals import Proposal
     from ...registry import Registry
 
+_HISTORY_RULE = "history_only_grows"
 REPORT, PROPOSAL = "MUSTER_REPORT", "MUSTER_PROPOSAL"
 _REPORT_FILE, _QUALITY_FILE = "muster-report.md", "gl-code-quality-report.json"
 
@@ -147,7 +148,7 @@ def _pushed(registry: Registry, here: Situation) -> Assessment:
     except (NotFound, Conflict):
         message = f"the branch was at {here.bases[0][:12]}, from which {here.head[:12]} does not descend"
         fix = "forbid force-pushes, and find out what was lost: somebody's clone still has it"
-        return _with(registry.assess(head=here.head), [Finding("", "history_only_grows", message, fix=fix)])
+        return _with(registry.assess(head=here.head), [Finding("", _HISTORY_RULE, message, fix=fix)])
 
 
 def _with(assessment: Assessment, more: tuple[Finding, ...] | list[Finding]) -> Assessment:
