@@ -135,6 +135,19 @@ def test_the_same_news_have_the_same_name_however_often_they_are_posted(
     assert json.loads(there.requests[0].body)["entries"][0]["reason"].startswith("<!channel>")
 
 
+@pytest.mark.parametrize(
+    ("format", "code", "key"), [("slack", 0, "blocks"), ("", 0, "entries"), ("morse", 5, "")]
+)
+def test_what_the_webhook_takes_is_a_setting_of_its_own(
+    server: Path, monkeypatch: pytest.MonkeyPatch, format: str, code: int, key: str
+) -> None:
+    monkeypatch.setenv("MUSTER_WEBHOOK_FORMAT", format)
+    with receiver() as there:
+        monkeypatch.setenv("MUSTER_WEBHOOK_URL", there.url)
+        assert run(["events", "HEAD~1..", "--post"]) == code
+    assert [key in json.loads(request.body) for request in there.requests] == [True] * (code == 0)
+
+
 def test_nothing_is_posted_where_nothing_happened(server: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with receiver() as there:
         monkeypatch.setenv("MUSTER_WEBHOOK_URL", there.url)

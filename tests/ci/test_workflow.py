@@ -59,7 +59,7 @@ def demanding(server: Path, **gate: object) -> None:
 
 
 def test_a_sound_pull_request_passes_and_is_told_so_in_one_comment(
-    server: Path, runner: Runner, forge: Hub, workflow: str
+    server: Path, runner: Runner, ready: Runner, forge: Hub, workflow: str
 ) -> None:
     request = pull_request(server, promotion(server))
     run = runner.run(workflow, request.event())
@@ -71,7 +71,7 @@ def test_a_sound_pull_request_passes_and_is_told_so_in_one_comment(
     assert comment["body"].strip() == run.summary.strip()
     assert {run.jobs[name].result for name in ("main", "nightly")} == {"skipped"}
 
-    again = runner.run(workflow, request.event(action="synchronize"))
+    again = ready.run(workflow, request.event(action="synchronize"))
     assert again.jobs["comment"].result == "success", again.log
     assert [method for method, _ in forge.writes] == ["POST", "PATCH"]
 
@@ -93,6 +93,16 @@ def test_a_fork_is_judged_alike_and_nobody_writes_for_it(server: Path, ready: Ru
     assert run.jobs["check"].result == "failure"
     assert run.jobs["comment"].result == "skipped"
     assert forge.writes == []
+
+
+def test_gitea_runs_the_same_file_and_the_log_says_where(server: Path, ready: Runner) -> None:
+    request = pull_request(server, committed(server, BAD), repository="mallory/models")
+    event = replace(request.event(), sha=request.head, ref="refs/pull/7/head")
+    run = replace(ready, env={**ready.env, "GITEA_ACTIONS": "true"}).run(LAID_DOWN, event)
+    assert run.jobs["check"].result == "failure", run.log
+    assert run.annotations == []
+    assert f"{PRODUCTION}:2:" in run.log
+    assert "schema_matches" in run.summary
 
 
 def test_what_the_target_has_become_since_counts(server: Path, ready: Runner) -> None:

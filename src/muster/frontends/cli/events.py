@@ -14,14 +14,12 @@ from .common import command, open_registry
 if TYPE_CHECKING:
     from ...registry import Registry
 
-URL, SECRET = "MUSTER_WEBHOOK_URL", "MUSTER_WEBHOOK_SECRET"
+URL, SECRET, FORMAT = "MUSTER_WEBHOOK_URL", "MUSTER_WEBHOOK_SECRET", "MUSTER_WEBHOOK_FORMAT"
 
 format_option = click.option(
     "--format",
     type=click.Choice(list(feeds.FORMATS)),
-    envvar="MUSTER_WEBHOOK_FORMAT",
-    show_envvar=True,
-    help="What it is written as. [default: text; json where it is posted]",
+    help="What it is written as. [default: text; to a webhook MUSTER_WEBHOOK_FORMAT, or else json]",
 )
 
 
@@ -70,7 +68,10 @@ def post(told: feeds.News, format: str | None) -> None:
     if not told.entries:
         click.echo("nothing happened: nobody is told", err=True)
         return
-    kind, write = feeds.FORMATS[format or "json"]
+    wanted = format or os.environ.get(FORMAT) or "json"
+    if wanted not in feeds.FORMATS:
+        raise Invalid(f"{FORMAT} is {wanted!r}", hint=f"it is one of {', '.join(feeds.FORMATS)}")
+    kind, write = feeds.FORMATS[wanted]
     announce(url, os.environ.get(SECRET, ""), told.id, kind, write(told))
     count = len(told.entries)
     click.echo(f"told of {count} change{'s' * (count != 1)}", err=True)
