@@ -51,9 +51,12 @@ class Proposals:
             id = found[0].id
         return forge.proposal(id.removeprefix("#").removeprefix("!"))
 
-    def assess(self, id: str) -> Assessment:
-        """Return what merging a proposal into the registry as it is now would do, its approvals counted."""
-        return self._assess(self.get(id))
+    def assess(self, id: str, base: str | None = None, artifacts: bool = False) -> Assessment:
+        """Return what merging a proposal would do, its approvals counted: see `Registry.assess`.
+
+        `base` is the state of the registry to merge it into, as it is now unless given.
+        """
+        return self._assess(self.get(id), base, artifacts)
 
     def approve(self, id: str, head: str | None = None) -> Proposal:
         """Approve a proposal as it is, or as it is at the commit `head`; Conflict if it has moved on from there."""
@@ -121,7 +124,7 @@ class Proposals:
         body = describe(plan, reason) if describe else _plain_words(plan.events, reason)
         return replace(made, proposal=forge.open(branch, target, plan.summary, body))
 
-    def _assess(self, proposal: Proposal) -> Assessment:
+    def _assess(self, proposal: Proposal, base: str | None = None, artifacts: bool = False) -> Assessment:
         kind = self._forge().kind
         ref = _HEADS_OF.get(kind, "refs/heads/{}").format(
             proposal.id if kind in _HEADS_OF else proposal.branch
@@ -130,8 +133,8 @@ class Proposals:
             raise NotFound(
                 f"commit {proposal.head[:12]} of proposal {proposal.id} cannot be fetched", "try again"
             )
-        base = self._registry.upstream().commit
-        return self._registry.assess(base, proposal.head, proposal=proposal)
+        base = base or self._registry.upstream().commit
+        return self._registry.assess(base, proposal.head, artifacts, proposal)
 
     def _message_of(self, commit: str) -> str:
         return next(iter(self._git.log(commit, limit=1))).message

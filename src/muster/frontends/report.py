@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..core.errors import Finding
     from ..core.events import Event
     from ..core.history import Entry
-    from ..core.plans import Assessment, Plan
+    from ..core.plans import Plan
     from ..core.policy import Gate, Policy
     from ..core.proposals import Proposal
     from ..core.snapshot import Change
@@ -133,20 +133,6 @@ def approval_lines(proposal: Proposal) -> Iterator[str]:
     for approval in proposal.approvals or ():
         void = "" if approval.head == proposal.head else ", and void: something was pushed since"
         yield safe(f"approved by {approval.by} at {approval.head[:12]}{void}")
-
-
-def assessment_document(found: Assessment) -> dict[str, Any]:
-    """Return an assessment as one object."""
-    who = {"proposal": plain(found.proposal), "head": found.head, "authors": list(found.authors)}
-    return {"ok": found.ok, **plan_document(found.plan), "base": found.base, **who}
-
-
-def assessment_lines(found: Assessment) -> Iterator[str]:
-    """Yield the lines of an assessment: what it would do, what stands in its way, and who has approved."""
-    yield from plan_lines(found.plan)
-    if found.proposal is not None:
-        yield from (f"  {line}" for line in approval_lines(found.proposal))
-    yield "  every rule holds" if found.ok else "  it cannot be merged like this"
 
 
 def table(rows: Iterable[Sequence[object]], head: Sequence[str]) -> Iterator[str]:

@@ -32,9 +32,9 @@ _REPORT_FILE, _QUALITY_FILE = "muster-report.md", "gl-code-quality-report.json"
 
 @click.group("ci")
 def ci_command() -> None:
-    """Act in a CI job: GitHub Actions, Gitea and Forgejo Actions, GitLab CI.
+    """Judge, report and notify in a CI job.
 
-    Which commits are judged, and where the report goes, is read from the job's environment.
+    It is one of GitHub Actions, Gitea or Forgejo Actions, or GitLab CI. Which commits are judged, and where the report goes, is read from the job's environment.
     """
 
 

@@ -11,10 +11,11 @@ import click
 
 from ...core.errors import Invalid, ReviewNeeded
 from ...core.proposals import PREFIX
-from .. import report
+from .. import report, reports
 
 if TYPE_CHECKING:
     from ...core.operations import Expect, Operation
+    from ...core.plans import Plan
     from ...registry import Registry
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -56,6 +57,19 @@ def open_registry(ctx: click.Context, at: str | None = None) -> Registry:
 def json_option(command: F) -> F:
     """Add --json."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def format_option(command: F) -> F:
+    """Add --format, of a report on a change."""
+    text = "How to print the report. [default: text]"
+    return click.option("--format", type=click.Choice(list(reports.FORMATS)), help=text)(command)
+
+
+def chosen_format(format: str | None, as_json: bool) -> str:
+    """Return the format that --format and --json name together."""
+    if as_json and format not in (None, "json"):
+        raise click.UsageError("--json is --format json: name one format, and write others with --write")
+    return "json" if as_json else format or "text"
 
 
 def at_option(command: F) -> F:
@@ -190,7 +204,7 @@ def or_propose(propose: bool | None, write: Callable[[], T]) -> T | None:
 
 
 def _propose(registry: Registry, operations: Sequence[Operation], reason: str, as_json: bool) -> int:
-    made = registry.propose(*operations, reason=reason)
+    made = registry.propose(*operations, reason=reason, describe=_text_of_proposal)
     page = made.proposal.url if made.proposal is not None else ""
     say(
         made,
@@ -209,6 +223,12 @@ def _propose(registry: Registry, operations: Sequence[Operation], reason: str, a
         click.echo(f"proposed on branch {made.branch}: look at it, and merge it, with", err=True)
         click.echo(f"    muster proposals show {id}\n    muster proposals merge {id}", err=True)
     return 0
+
+
+def _text_of_proposal(plan: Plan, reason: str) -> str:
+    from ..reports.markdown import proposed_body
+
+    return proposed_body(plan, reason)
 
 
 def remind(note: str) -> None:

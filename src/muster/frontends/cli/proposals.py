@@ -8,12 +8,14 @@ from typing import Any
 
 import click
 
-from .. import report
+from .. import report, reports
 from .common import (
     FAILED,
     RegistryCommand,
     carry_out,
+    chosen_format,
     command,
+    format_option,
     json_option,
     open_registry,
     remind,
@@ -74,16 +76,16 @@ def list_command(ctx: click.Context, /, as_json: bool) -> None:
 
 @proposals_command.command("show", cls=RegistryCommand)
 @click.argument("id")
+@format_option
 @json_option
 @click.pass_context
-def show_command(ctx: click.Context, /, id: str, as_json: bool) -> int:
+def show_command(ctx: click.Context, /, id: str, format: str | None, as_json: bool) -> int:
     """Show what merging a proposal would do now, and whose move it is.
 
     Exits with 5 if something stands in its way.
     """
     assessment = open_registry(ctx).proposals.assess(id)
-    document = report.assessment_document(assessment)
-    say(document, lambda _: report.assessment_lines(assessment), as_json)
+    click.echo(reports.report(assessment, chosen_format(format, as_json)), nl=False)
     return 0 if assessment.ok else FAILED
 
 
