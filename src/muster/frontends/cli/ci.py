@@ -34,7 +34,8 @@ _REPORT_FILE, _QUALITY_FILE = "muster-report.md", "gl-code-quality-report.json"
 def ci_command() -> None:
     """Judge, report and notify in a CI job.
 
-    It is one of GitHub Actions, Gitea or Forgejo Actions, or GitLab CI. Which commits are judged, and where the report goes, is read from the job's environment.
+    It is one of GitHub Actions, Gitea or Forgejo Actions, or GitLab CI. Which commits are judged, and where the report
+    goes, is read from the job's environment.
     """
 
 

@@ -33,9 +33,9 @@ format_option = click.option(
 def events_command(ctx: click.Context, /, range: str, format: str | None, posted: bool) -> None:
     """Say what happened from commit A to commit B, newest first.
 
-    B is the newest commit unless given. The webhook's URL is read from MUSTER_WEBHOOK_URL alone, as it is a secret. With MUSTER_WEBHOOK_SECRET the header
-    X-Muster-Signature-256 has `sha256=` and the HMAC-SHA256 of the body. The header X-Muster-Delivery is the same
-    whenever the same range is sent.
+    B is the newest commit unless given. The webhook's URL is read from MUSTER_WEBHOOK_URL alone, as it is a secret.
+    With MUSTER_WEBHOOK_SECRET the header X-Muster-Signature-256 has `sha256=` and the HMAC-SHA256 of the body. The
+    header X-Muster-Delivery is the same whenever the same range is sent.
     """
     base, dots, head = range.partition("..")
     if not dots or not base or head.startswith("."):
