@@ -20,7 +20,7 @@ from pathlib import Path
 from timing import ENVIRONMENT, MUSTER, in_turn, seconds
 
 from muster import resources
-from muster.core import dvcfile, manifest, names
+from muster.core import documents, dvcfile, manifest, names
 from muster.core.models import Artifact, ArtifactFile, Manifest, digest_of
 
 PER_MODEL = 100
@@ -46,7 +46,7 @@ def registered(model: str, version: int, number: int) -> Iterator[tuple[str, byt
     made = Manifest(
         model, version, "2026-01-01T00:00:00Z", "Bench <bench@example.com>", (artifact,), metrics=metrics
     )
-    yield names.path("version", model, version), manifest.dump(manifest.manifest_to(made), "version")
+    yield names.path("version", model, version), manifest.dump(documents.manifest_to(made), "version")
     oid = f"{hashlib.md5(b'%d' % number, usedforsecurity=False).hexdigest()}.dir"
     output = dvcfile.DvcFile(oid, file.size, 1, str(version))
     yield names.path("dvc", model, version), dvcfile.dump(output)

@@ -168,7 +168,7 @@ def test_bash_completes_commands_and_options(tmp_path: Path, environment: Mappin
         complete -p muster
         try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=()
             _muster_completion muster; echo "${COMPREPLY[*]}"; }
-        try muster pro
+        try muster prom
         try muster re
         try muster alias s
         try muster list --re

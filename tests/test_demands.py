@@ -13,7 +13,7 @@ from muster.backends.formats import describe, sections
 from muster.core import brief, checks, demands, plans
 from muster.core import operations as ops
 from muster.core.demands import EvaluationDemand, in_words
-from muster.core.manifest import manifest_from, manifest_to
+from muster.core.documents import manifest_from, manifest_to
 from muster.core.models import Evaluation
 from muster.core.policy import Evidence, Gate, Pointer, Policy, unmet
 from muster.core.snapshot import Change, Snapshot

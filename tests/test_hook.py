@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from muster import Registry
-from muster.core import dvcfile, manifest, names
+from muster.core import documents, dvcfile, manifest, names
 from muster.core.errors import Invalid, Refused
 from muster.core.operations import SetStage
 from muster.receiving import Update, install, read_updates, read_users
@@ -317,7 +317,7 @@ def test_two_thousand_new_manifests_are_judged_at_once(clone: Clone) -> None:
         files[names.path("model", model)] = manifest.dump({"schema": 1, "name": model}, "model")
         for number in range(1, 101):
             content = stored(f"{model}/{number}".encode())
-            recorded = manifest.manifest_to(manifest_of(model, content)) | {"version": number}
+            recorded = documents.manifest_to(manifest_of(model, content)) | {"version": number}
             files[names.path("version", model, number)] = manifest.dump(recorded, "version")
             output = dvcfile.DvcFile(content.oid, content.size, len(content.files), str(number))
             files[names.path("dvc", model, number)] = dvcfile.dump(output)

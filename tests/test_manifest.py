@@ -17,18 +17,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from muster.core import manifest, models, schema
+from muster.core.documents import annotations_from, evaluation_to, manifest_from, manifest_to
 from muster.core.errors import Invalid
-from muster.core.manifest import (
-    annotations_from,
-    canonical,
-    dump,
-    evaluation_to,
-    has_comments,
-    manifest_from,
-    manifest_to,
-    parse,
-    parse_marked,
-)
+from muster.core.manifest import canonical, dump, has_comments, parse, parse_marked
 from support.registry import ANN, NOON, manifest_of, stored, valid
 
 VALID = valid()

@@ -138,7 +138,7 @@ def swapped(snapshot: Snapshot, path: str, old: str, new: str) -> bytes:
 
 def manifest_file(snapshot: Snapshot, of: str, number: int, /, **changes: Any) -> bytes:
     """A version's manifest, written again with some of its fields changed."""
-    from muster.core import manifest
+    from muster.core import documents, manifest
 
     changed = replace(snapshot.manifest(of, number), **changes)
-    return manifest.dump(manifest.manifest_to(changed), "version")
+    return manifest.dump(documents.manifest_to(changed), "version")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from . import holds, manifest, names, schema
+from . import documents, holds, manifest, names, schema
 from .errors import Finding
 from .events import Event, events, with_renames
 from .manifest import Document
@@ -113,7 +113,7 @@ class Case:
     @cached_property
     def manifest(self) -> Manifest:
         """The file's new content as a version manifest."""
-        return manifest.manifest_from(self.document.value, self.path)
+        return documents.manifest_from(self.document.value, self.path)
 
     def is_a(self, *kinds: str) -> bool:
         """Tell whether the file is one of these kinds and there after the change."""

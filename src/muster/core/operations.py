@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import codeowners, departures, dvcfile, holds, manifest, names
+from . import codeowners, departures, documents, dvcfile, holds, manifest, names
 from .departures import Files
 from .errors import Conflict, Integrity, Invalid, NotFound
 from .events import events, summary
@@ -290,7 +290,7 @@ def _register(snapshot: Snapshot, new: RegisterVersion) -> Files:
         return _pointers_of(snapshot, new, there)
     number = max(snapshot.numbers_taken(model), default=0) + 1
     files[names.path("version", model, number)] = manifest.dump(
-        manifest.manifest_to(replace(new.manifest, version=number)), "version"
+        documents.manifest_to(replace(new.manifest, version=number)), "version"
     )
     files[names.path("dvc", model, number)] = dvcfile.dump(_dvc_file(new.stored, number))
     if label := new.manifest.label:
@@ -384,7 +384,7 @@ def _annotate(snapshot: Snapshot, said: Annotate) -> Files:
         _put(document, "description", said.description)
     _put_tags(document, said.tags, said.without_tags)
     if said.evaluations:
-        verdicts = [manifest.evaluation_to(e) for e in said.evaluations]
+        verdicts = [documents.evaluation_to(e) for e in said.evaluations]
         document["evaluations"] = [*document.get("evaluations", []), *verdicts]
     return _annotations_file(path, document)
 
@@ -408,7 +408,7 @@ def _annotations(snapshot: Snapshot, model: str, version: int) -> tuple[str, dic
     path = names.path("annotations", model, version)
     if path not in snapshot:
         return path, {"schema": manifest.SCHEMA_VERSION}
-    manifest.annotations_from(document := snapshot.document(path), path)  # Invalid if it cannot be added to
+    documents.annotations_from(document := snapshot.document(path), path)  # Invalid if it cannot be added to
     return path, document
 
 

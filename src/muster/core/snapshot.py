@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from . import dvcfile, manifest, names
+from . import documents, dvcfile, manifest, names
 from .errors import Integrity, Invalid, MusterError, NotFound
 from .models import Annotations, Manifest, ModelVersion, RegisteredModel
 
@@ -229,7 +229,7 @@ class Snapshot:
         path = names.path("version", model, version)
         if path not in self.files:
             raise self._no_version(model, version)
-        return manifest.manifest_from(self.document(path), path)
+        return documents.manifest_from(self.document(path), path)
 
     def artifact_oid(self, model: str, version: int) -> str:
         """Return DVC's address of a version's files; Integrity if its .dvc file is not one that may be used."""
@@ -244,7 +244,7 @@ class Snapshot:
     def annotations(self, model: str, version: int) -> Annotations:
         """Return what is said about version now."""
         path = names.path("annotations", model, version)
-        return manifest.annotations_from(self.document(path), path) if path in self.files else Annotations()
+        return documents.annotations_from(self.document(path), path) if path in self.files else Annotations()
 
     def version(self, model: str, version: int) -> ModelVersion:
         """Return one version with what is said about it and what points at it.
