@@ -350,3 +350,11 @@ def test_a_host_says_itself_what_it_is(script: Script, answers: list, kind: str 
         script.say(status, body, **headers)
     assert probe(script.origin) == kind
     assert all("Authorization" not in headers for _, _, headers in script.seen)
+
+
+def test_an_answer_that_lacks_what_it_promises_is_the_forges_fault(script: Script) -> None:
+    script.say(200, {"user": {"login": "ann"}})
+    body = Api(script.origin, TOKEN).get("/pulls/1")
+    assert body["user"]["login"] == "ann"
+    with pytest.raises(Unavailable, match="no 'head'"):
+        body["head"]

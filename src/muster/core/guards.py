@@ -36,7 +36,8 @@ def needs_review(before: Snapshot, model: str) -> bool:
 
 def lacking(before: Snapshot, model: str, review: Review | None) -> Iterator[str]:
     """Yield which approvals a change to the guards of model lacks."""
-    yield from unapproved(Gate(approvals=_most_approvals(before, model)), owners(before, model), review)
+    gate = Gate(approvals=_most_approvals(before, model))
+    yield from unapproved(gate, model, owners(before, model), review)
 
 
 def _gates(before: Snapshot, model: str) -> list[Gate]:

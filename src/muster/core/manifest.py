@@ -18,20 +18,14 @@ from typing import Any
 
 import yaml
 
+from . import lineage
 from .errors import Finding, Invalid
 from .models import (
     Annotations,
     Artifact,
     ArtifactFile,
-    Code,
-    Copied,
-    Data,
     Evaluation,
-    Lineage,
     Manifest,
-    Parent,
-    Pipeline,
-    Run,
     Signature,
 )
 
@@ -328,8 +322,9 @@ def manifest_from(document: Any, path: str = "") -> Manifest:
             requirements=tuple(_list(document, "requirements")),
             metrics=_mapping(document, "metrics"),
             params=_mapping(document, "params"),
-            lineage=_lineage_from(_mapping(document, "lineage")),
+            lineage=lineage.lineage_from(_mapping(document, "lineage")),
             model_card=document.get("model_card"),
+            model_card_sections=tuple(map(str, _list(document, "model_card_sections"))),
             extra=_mapping(document, "extra"),
         )
     except (KeyError, TypeError, AttributeError, IndexError) as error:
@@ -352,8 +347,9 @@ def manifest_to(manifest: Manifest) -> dict[str, Any]:
             requirements=list(manifest.requirements),
             metrics=dict(manifest.metrics),
             params=dict(manifest.params),
-            lineage=_lineage_to(manifest.lineage),
+            lineage=lineage.lineage_to(manifest.lineage),
             model_card=manifest.model_card,
+            model_card_sections=list(manifest.model_card_sections),
             extra=dict(manifest.extra),
         ),
     }
@@ -456,31 +452,11 @@ def _signature_to(signature: Signature | None) -> dict[str, Any] | None:
     return {key: [_Inline(column) for column in part] for key, part in parts.items() if part is not None}
 
 
-def _lineage_from(document: Mapping[str, Any]) -> Lineage:
-    return Lineage(
-        source=document.get("source", ""),
-        run=Run(**document["run"]) if "run" in document else None,
-        pipeline=Pipeline(**document["pipeline"]) if "pipeline" in document else None,
-        code=Code(**document["code"]) if "code" in document else None,
-        data=tuple(Data(**d) for d in document.get("data", ())),
-        parents=tuple(Parent(**p) for p in document.get("parents", ())),
-        copied_from=Copied(**document["copied_from"]) if "copied_from" in document else None,
-    )
-
-
-def _lineage_to(lineage: Lineage) -> dict[str, Any]:
-    return _present(
-        source=lineage.source,
-        run=_fields(lineage.run),
-        pipeline=_fields(lineage.pipeline),
-        code=_fields(lineage.code),
-        data=[_fields(d) for d in lineage.data],
-        parents=[_fields(p) for p in lineage.parents],
-        copied_from=_fields(lineage.copied_from),
-    )
-
-
 def _evaluation_from(document: Mapping[str, Any]) -> Evaluation:
+    if not all(isinstance(document[key], str) for key in ("name", "at", "by")) or not isinstance(
+        document["passed"], bool
+    ):
+        raise TypeError("an evaluation is malformed")
     return Evaluation(
         name=document["name"],
         passed=document["passed"],
@@ -489,10 +465,3 @@ def _evaluation_from(document: Mapping[str, Any]) -> Evaluation:
         metrics=_mapping(document, "metrics"),
         url=document.get("url", ""),
     )
-
-
-def _fields(value: Any) -> dict[str, Any] | None:
-    if value is None:
-        return None
-    items = ((name, getattr(value, name)) for name in value.__slots__)
-    return {name: item for name, item in items if item not in ("", None)}

@@ -50,6 +50,13 @@ class _Reply:
     following: str  # the next page of a list, "" after the last
 
 
+class _Object(dict[str, Any]):
+    """An object of an answer. What is promised and is not in it is the forge's fault, and said as such."""
+
+    def __missing__(self, key: str) -> Any:
+        raise Unavailable(f"the forge's answer has no {key!r}", hint="is it the forge that it seems to be?")
+
+
 class Api:
     """The API at `root`, asked with one token.
 
@@ -255,7 +262,7 @@ class Api:
 
     def _answer(self, reply: _Reply) -> Answer:
         try:
-            body = json.loads(reply.content) if reply.content else None
+            body = json.loads(reply.content, object_hook=_Object) if reply.content else None
         except (ValueError, RecursionError) as error:
             if reply.status < 300:
                 raise Unavailable(f"{self.host} answered with something that is not JSON") from error

@@ -5,12 +5,11 @@ from __future__ import annotations
 import functools
 import os
 import re
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from ...core.errors import Invalid, MusterError, NotFound, Refused, Unavailable
+from ...core.errors import Invalid, MusterError, NotFound, Refused
 from ...core.snapshot import Change, Snapshot
 from . import history
 from .address import is_url, parse_url, redact
@@ -19,6 +18,7 @@ from .commits import Commit, parse_commit
 from .history import LogEntry
 from .layout import Layout, Upstream, find_layout, start_of, upstream_of
 from .merging import merged
+from .mirror import make_mirror, mirror_of
 from .objects import GitTree, ObjectPipe, is_oid
 from .process import Git, require_git
 from .remote import Remote, judge
@@ -27,7 +27,6 @@ from .writing import write_commit, write_merge
 _HEADS, _TAGS, _UPSTREAM = "refs/heads/", "refs/tags/", "refs/muster/upstream/"
 _BRANCH = re.compile(r"(?!-)[^\x00-\x20\x7f~^:?*\[\\]+")
 _FROM_HEAD = re.compile(r"HEAD([~^].*)?")
-_CACHE = "set XDG_CACHE_HOME to a directory that can be written"
 _NO_BRANCH = "name the branch with --branch"
 
 
@@ -53,7 +52,7 @@ class GitRepository:
         self._remote: Remote | None = None
         self._default = branch  # of a URL: what its HEAD named when we last looked
         if is_url(text) and not Path(text).exists():
-            self._mirror = _mirror_of(text, cache)
+            self._mirror = mirror_of(text, cache)
             address = parse_url(text)
             self._git = Git(None, self._mirror, address.configuration, address.environment)
             self._remote = Remote(self._git, address.url, self._mirror, maintained=True)
@@ -163,10 +162,12 @@ class GitRepository:
             self._require(commit)
         return merged(self._git, base, head)
 
-    def log(self, commit: str, paths: Sequence[str] = (), limit: int | None = None) -> Iterator[LogEntry]:
-        """Yield the commits of the first-parent line that touch paths, newest first."""
+    def log(
+        self, commit: str, paths: Sequence[str] = (), limit: int | None = None, oldest_first: bool = False
+    ) -> Iterator[LogEntry]:
+        """Yield the commits of the first-parent line that touch paths, newest first, or oldest first."""
         self._require(commit)
-        return history.log(self._git, commit, paths, limit)
+        return history.log(self._git, commit, paths, limit, oldest_first)
 
     def between(self, base: str, head: str, limit: int) -> list[LogEntry]:
         """Return the commits that head has and base has not, children after their parents; at most the limit newest."""
@@ -213,7 +214,7 @@ class GitRepository:
         tips = {ref.removeprefix(source): oid for ref, oid in there.items()}
         if here != tips:
             if self._remote is not None:
-                _make_mirror(self._mirror, next(iter(tips.values()), None))
+                make_mirror(self._mirror, next(iter(tips.values()), None))
             remote.fetch_all(source, target)
             here = self._local_refs(target)
         return here
@@ -222,7 +223,7 @@ class GitRepository:
         """Tell whether commit is here, or can be fetched by a ref of the repository that has the last word."""
         if self._commit_here(commit) is None and (remote := self._authority_remote()) is not None:
             if self._remote is not None:
-                _make_mirror(self._mirror, commit)
+                make_mirror(self._mirror, commit)
             if ref in remote.refs(ref):
                 remote.fetch(ref, f"refs/muster/seen/{commit[:12]}", commit)
         return self._commit_here(commit) is not None
@@ -234,7 +235,7 @@ class GitRepository:
         if parent is not None:
             self._require(parent)
         elif self._remote is not None:
-            _make_mirror(self._mirror, None)
+            make_mirror(self._mirror, None)
         return write_commit(self._git, parent, change, author, at)
 
     def publish(self, new: str, old: str | None, branch: str | None = None) -> str | None:
@@ -418,14 +419,14 @@ class GitRepository:
         refs = remote.refs(given or "HEAD", *named)
         for ref in named:
             if ref in refs:
-                _make_mirror(self._mirror, refs[ref])
+                make_mirror(self._mirror, refs[ref])
                 self._bring(remote, ref, ref, refs[ref])
             elif tip_of(self._git, ref) is not None:
                 self._git.run("update-ref", "-d", ref)  # it is gone over there
         ref, tip = given or refs.get("ref: HEAD", "HEAD"), refs.get(given or "HEAD")
         if tip is None:
             return None
-        _make_mirror(self._mirror, tip)
+        make_mirror(self._mirror, tip)
         if ref == "HEAD":  # detached, over there
             return self._bring(remote, ref, f"{_UPSTREAM}HEAD", tip)
         self._default = ref.removeprefix(_HEADS)
@@ -470,31 +471,3 @@ def _check_branch(branch: str) -> None:
         or branch.endswith(("/", ".lock", "."))
     ):
         raise Invalid(f"{branch!r} cannot name a branch")
-
-
-def _mirror_of(url: str, cache: Path | None) -> Path:
-    """Where the mirror of a URL is: the same for everybody's credentials."""
-    home = cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "muster" / "git"
-    bare = re.sub(r"(?<=//)[^/]*@", "", parse_url(url).url)
-    import hashlib
-
-    return home / hashlib.sha256(bare.encode()).hexdigest()[:16]
-
-
-def _make_mirror(mirror: Path, tip: str | None) -> None:
-    """Make an empty mirror, with ids as long as tip's, unless there is one. Many may try at once."""
-    if (mirror / "HEAD").exists():
-        return
-    try:
-        mirror.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Unavailable(f"{mirror.parent} cannot be made: {error.strerror}", hint=_CACHE) from error
-    draft = mirror.with_name(f"{mirror.name}.{os.getpid()}-{threading.get_ident()}")
-    algorithm = "sha256" if tip and len(tip) == 64 else "sha1"
-    Git(mirror.parent).run("init", "--quiet", "--bare", f"--object-format={algorithm}", str(draft))
-    try:
-        draft.rename(mirror)
-    except OSError:  # somebody else was first
-        import shutil
-
-        shutil.rmtree(draft)

@@ -67,7 +67,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("checking", "Check a change, or the whole registry, against every rule."),
     "hook": ("hook", "Let a server without a forge judge what is pushed to it."),
     "fmt": ("checking", "Write files in their canonical form."),
-    "policy": ("checking", "Show what guards each stage and alias."),
+    "policy": ("checking", "Show what guards each stage and alias, and try it on the past."),
+    "owners": ("owners", "Tell the forge who owns which model."),
     "completion": ("setup", "Print the script that completes commands in your shell."),
 }
 
