@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from muster import resources
 from muster.core import manifest, models, schema
+from muster.core.demands import EvaluationDemand
 from muster.core.manifest import parse_marked
 from muster.core.policy import Bound, Gate
 from support.registry import GATED, valid, yaml
@@ -127,12 +128,15 @@ def test_a_required_field_is_one_without_a_default() -> None:
 @pytest.mark.parametrize("top", ["registry", "model.policy"])
 def test_a_gate_has_the_demands_of_its_schema(top: str) -> None:
     renamed = {"from_stages": "from", "rollback_review": "rollback"}
-    demands = {renamed.get(f.name, f.name) for f in dataclasses.fields(Gate)}
+    demands = {renamed.get(f.name, f.name) for f in dataclasses.fields(Gate)} - {"card_sections"}
     stage, alias = (
         dict(ALL)[f"{top}.{kind}/additionalProperties/anyOf[1]"] for kind in ("stages", "aliases")
     )
     assert set(stage["properties"]) == demands
     assert set(alias["properties"]) == demands - {"exclusive"}
+    assert set(stage["properties"]["model_card"]["anyOf"][1]["properties"]) == {"sections"}
+    evaluation = stage["properties"]["evaluations"]["items"]["anyOf"][1]["properties"]
+    assert set(evaluation) == {f.name for f in dataclasses.fields(EvaluationDemand)}
     bounds = stage["properties"]["metrics"]["additionalProperties"]["properties"]
     assert set(bounds) == {f.name for f in dataclasses.fields(Bound)}
 

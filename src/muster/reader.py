@@ -182,12 +182,6 @@ class Reader:
 
         return Policy.of(self.snapshot(), model)
 
-    def holds(self, model: str | None = None) -> list[Held]:
-        """Return the stages and aliases that wait for a person after a rollback, of one model or of all."""
-        from .holding import held
-
-        return held(self.snapshot(), model)
-
     def replay(self, policy: str = "", *, model: str | None = None, since: str = "") -> Iterator[Replayed]:
         """Yield every past move of a stage or an alias, oldest first, as a policy would have judged it then.
 
@@ -198,6 +192,12 @@ class Reader:
         from .replaying import replayed
 
         return replayed(self, policy, model, since)
+
+    def holds(self, model: str | None = None) -> list[Held]:
+        """Return the stages and aliases that wait for a person after a rollback, of one model or of all."""
+        from .holding import held
+
+        return held(self.snapshot(), model)
 
     def pull(self, reference: str, output: str | os.PathLike[str], progress: Progress | None = None) -> Path:
         """Put a version's files into output, a new or empty directory, each verified against its SHA-256."""

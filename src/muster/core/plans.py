@@ -116,9 +116,8 @@ def judged(before: Snapshot, change: Change, after: Snapshot, evidence: Evidence
     except MusterError:
         if not findings:
             raise
-        return Plan(
-            before, change, after, found, findings, judged_at=evidence.now
-        )  # what cannot be read is found, and moves nothing
+        # What cannot be read is found, and moves nothing.
+        return Plan(before, change, after, found, findings, judged_at=evidence.now)
     return Plan(before, change, after, found, findings, moved, review, approved, evidence.now)
 
 

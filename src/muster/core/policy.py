@@ -313,7 +313,8 @@ def unapproved(gate: Gate, model: str, entitled: tuple[str, ...], review: Review
         who = f" of {', '.join(entitled)}" if entitled else ""
         wanted = f"{gate.approvals} approval{'s' * (gate.approvals > 1)}{who}"
         others = identities(*entitled) - identities(*review.authors)
-        more = f"; it has no other owner: name more with muster annotate {model} --owner ANN --owner BEA"
+        name = f"with muster annotate {model} --owner ANN --owner BEA" if model else f"in {names.REGISTRY}"
+        more = f"; there is no other owner: name more {name}"
         way_out = more if entitled and not others else ""
         yield f"it needs {wanted}, and has {len(tally.counted)}{by}{not_counted}{way_out}"
 

@@ -347,14 +347,6 @@ def gate_words(gate: Gate) -> Iterator[str]:
         yield f"may go back to a version that was there before: {how}"
 
 
-def hold_lines(found: Iterable[Held]) -> Iterator[str]:
-    """Yield a line for each pointer that waits for a person."""
-    for held in found:
-        hold = held.hold
-        away = ", ".join(map(str, hold.versions))
-        yield safe(f"{held.pointer}: rolled back from {away} at {hold.at} by {hold.by}: {hold.reason}")
-
-
 def replay_lines(moves: Iterable[Replayed]) -> Iterator[str]:
     """Yield the lines of past moves that a policy would have blocked: when, who and what, and below it why."""
     for move in moves:
@@ -362,6 +354,14 @@ def replay_lines(moves: Iterable[Replayed]) -> Iterator[str]:
         into = f"@{move.pointer.name}" if move.pointer.kind == "alias" else move.pointer.name
         yield f"{move.at}  {move.commit[:12]}  {safe(f'{who}  {what} -> {into}')}"
         yield from (f"    {safe(reason)}" for reason in move.unmet)
+
+
+def hold_lines(found: Iterable[Held]) -> Iterator[str]:
+    """Yield a line for each pointer that waits for a person."""
+    for held in found:
+        hold = held.hold
+        away = ", ".join(map(str, hold.versions))
+        yield safe(f"{held.pointer}: rolled back from {away} at {hold.at} by {hold.by}: {hold.reason}")
 
 
 def size(count: int) -> str:

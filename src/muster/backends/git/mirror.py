@@ -1,4 +1,4 @@
-"""The bare repository in the cache that mirrors one at a URL: where it is, and making it."""
+"""The mirror of a URL: a bare repository in the user's cache, one for each address."""
 
 from __future__ import annotations
 
