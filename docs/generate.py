@@ -41,6 +41,10 @@ OTHER_RULES = {
     "every_commit_is_sound": ("check BASE HEAD", "There are few enough commits for each to be judged."),
     "plan_is_clear": ("propose --from", "Each change of a plan file says one thing to do."),
     "artifact_is_stored": ("check --artifacts", "The artifact store has every object that a version names."),
+    "history_only_grows": (
+        "ci check, on a push",
+        "What the branch was at is in the history of what it is at now.",
+    ),
     "artifact_is_intact": ("verify", "The artifact store's bytes are those that were registered."),
     "artifact_files_can_be_stored": (
         "register",

@@ -44,7 +44,7 @@ ONLY_IN = {
     "subprocess": ("muster.backends.git", "muster.backends.forges.tokens", "muster.frontends.demo.scratch"),
     "git": ("muster.backends.git",),
     "sqlite3": ("muster.backends.index",),
-    "requests": ("muster.backends.forges",),
+    "requests": ("muster.backends.forges", "muster.backends.webhook"),
     "click": ("muster.frontends",),
     "mlflow": ("muster.frontends.mlflow", "muster.backends.formats"),
     "zenml": ("muster.frontends.zenml",),

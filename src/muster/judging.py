@@ -65,6 +65,9 @@ class Judge(Reader):
         tip = self._git.commit_of(head) if head else self._commit or self._git.head()
         if tip is None:
             raise NotFound(f"{self.location} has no commit yet", "run `muster init`")
+        if proposal is not None:
+            # Approvals are of what is judged here, whatever the forge says was pushed since.
+            proposal = replace(proposal, head=tip)
         if base is None:
             return self._audit(tip, artifacts)
         before = self._git.snapshot(self._git.commit_of(base))

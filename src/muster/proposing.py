@@ -86,6 +86,10 @@ class Proposals:
         commit = self._forge.merge(proposal.id, proposal.head, str(assessment.base), words)
         return Outcome(commit, assessment.plan.events)
 
+    def comment(self, id: str, body: str, marker: str) -> str:
+        """Say body in the one comment of a proposal that begins with marker; return where it is to be seen."""
+        return self._forge.comment(id, body, marker)
+
     def close(self, id: str) -> Proposal:
         """Close a proposal without merging it; its branch goes."""
         proposal = self.get(id)

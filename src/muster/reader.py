@@ -7,7 +7,7 @@ question and goes: what a reference does not need is imported by the methods tha
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .backends.artifacts.progress import Progress, silent
 from .backends.git import GitRepository
 from .core import names
-from .core.errors import Finding, Integrity, NotFound
+from .core.errors import Conflict, Finding, Integrity, NotFound
 from .core.snapshot import Change, Snapshot
 
 if TYPE_CHECKING:
     from .backends.artifacts.store import ArtifactStore
+    from .backends.git.history import LogEntry
     from .core import compare
+    from .core.events import Event
     from .core.history import Entry
     from .core.models import ModelVersion, RegisteredModel
     from .core.policy import Policy
@@ -130,25 +132,52 @@ class Reader:
     def history(self, subject: str = "", limit: int | None = None) -> Iterator[Entry]:
         """Yield what happened, newest first: to the registry, or to a model, version, alias or stage named by subject."""
         from .core import history
-        from .core.events import events
-        from .core.message import reason_of
 
         snapshot = self.snapshot()
         if snapshot.commit is None:
             return
         paths, concerns = history.scope(snapshot, subject)
         shown = 0
-        for entry in self._git.log(snapshot.commit, paths):
-            after, before = self._git.snapshot(entry.commit), self._git.snapshot(entry.parent)
-            change = Change({p: after.files.get(p) for p in entry.paths})
-            found = tuple(e for e in events(before, change, after) if concerns(e))
-            if found or not subject:
-                subject_line = entry.message.partition("\n")[0]
-                reason = reason_of(entry.message)
-                yield history.Entry(entry.commit, entry.at, entry.author, reason, subject_line, found)
+        for logged in self._git.log(snapshot.commit, paths):
+            entry = self._told(logged, concerns)
+            if entry.events or not subject:
+                yield entry
                 shown += 1
             if limit is not None and shown >= limit:
                 return
+
+    def happened(self, base: str, head: str) -> Iterator[Entry]:
+        """Yield what happened from one revision to another, newest first.
+
+        Conflict if head does not descend from base: then the past is another, and not only more of it.
+        """
+        base, head = self._git.commit_of(base), self._git.commit_of(head)
+        if self._git.fork(base, head) != base:
+            raise Conflict(
+                f"{head[:12]} does not descend from {base[:12]}: what was there has been replaced",
+                "see `git log --graph`",
+            )
+        for logged in self._git.log(head, since=base):
+            yield self._told(logged, lambda event: True)
+
+    def birth(self) -> str:
+        """Return the registry's first commit, which is the same in every clone; NotFound if it has none."""
+        head = self._commit or self._git.head()
+        if head is None:
+            raise NotFound(f"{self.location} has no commit yet", "run `muster init`")
+        return self._git.first(head)
+
+    def _told(self, logged: LogEntry, concerns: Callable[[Event], bool]) -> Entry:
+        """What one commit did, as far as it concerns."""
+        from .core.events import events
+        from .core.history import Entry
+        from .core.message import reason_of
+
+        after, before = self._git.snapshot(logged.commit), self._git.snapshot(logged.parent)
+        change = Change({p: after.files.get(p) for p in logged.paths})
+        found = tuple(e for e in events(before, change, after) if concerns(e))
+        subject, reason = logged.message.partition("\n")[0], reason_of(logged.message)
+        return Entry(logged.commit, logged.at, logged.author, reason, subject, found)
 
     def compare(self, a: str, b: str) -> compare.Comparison:
         """Return how version b differs from version a."""

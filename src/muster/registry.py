@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
@@ -97,19 +97,21 @@ class Registry(Judge):
         *,
         bare: bool = False,
         branch: str | None = None,
+        ci: Collection[str] | None = None,
         **options: Any,
     ) -> Registry:
         """Make a registry at location: a new directory, an existing git repository, bare or not, or a URL.
 
         `remote` is where DVC keeps the artifacts: a path or a URL such as s3://bucket/models; the directory
-        `<location>.artifacts` unless given. Conflict if there is a registry already.
+        `<location>.artifacts` unless given. `ci` are the kinds of CI it is set up for ("github", "gitea", "gitlab"):
+        by its address unless given. Conflict if there is a registry already.
         """
         from . import resources
         from .backends.git import create as create_repository
         from .backends.git.address import is_url
         from .core import checks
         from .core.plans import Plan
-        from .core.template import lay_down
+        from .core.template import lay_down, likely_ci
 
         path = Path(location).resolve()
         if not is_url(str(location)):
@@ -121,7 +123,8 @@ class Registry(Judge):
         url = remote or f"{path}.artifacts"
         registry = cls(location, branch, **options)
         now = registry.upstream()
-        change = lay_down(now, resources.template(), name or path.name.removesuffix(".git"), url)
+        kinds = likely_ci(registry._git.origin()) if ci is None else ci
+        change = lay_down(now, resources.template(), name or path.name.removesuffix(".git"), url, kinds)
         if findings := checks.check(now, change):
             raise Invalid("the registry cannot be laid down here:", findings)
         registry._publish(Plan(now, change, now.apply(change), (), ()), "")

@@ -89,14 +89,21 @@ def diff(git: Git, pipe: ObjectPipe, base: str | None, head: str, max_paths: int
 
 
 def log(
-    git: Git, commit: str, paths: Sequence[str], limit: int | None, oldest_first: bool = False
+    git: Git,
+    commit: str,
+    paths: Sequence[str],
+    limit: int | None,
+    oldest_first: bool = False,
+    since: str | None = None,
 ) -> Iterator[LogEntry]:
     """Yield the commits of the first-parent line that touch paths (all, if none are given), newest first.
 
-    For `oldest_first` git goes through them all before it gives the first; what it keeps meanwhile is small.
+    With `since`, only those that it does not have. For `oldest_first` git goes through them all before it gives the
+    first; what it keeps meanwhile is small.
     """
     most = () if limit is None else (f"--max-count={limit}",)
     order = ("--reverse",) if oldest_first else ()
+    old = () if since is None else (f"^{since}",)
     fields = git.stream(
         *("log", *_RAW, *_PLAIN, f"--format={_FORMAT}", *most, *order),
         *(
@@ -104,6 +111,7 @@ def log(
             "--diff-merges=first-parent",
             "--end-of-options",
             commit,
+            *old,
             "--",
             *map(pathspec, paths),
         ),
@@ -123,6 +131,11 @@ def between(git: Git, base: str, head: str, limit: int) -> list[LogEntry]:
     )
     with closing(fields):
         return list(_log_entries(fields))[::-1]
+
+
+def first(git: Git, commit: str) -> str:
+    """Return the commit with which the first-parent line of commit begins."""
+    return git.run("rev-list", "--first-parent", "--max-parents=0", commit).decode().strip()
 
 
 def commit_at(git: Git, tip: str, moment: datetime) -> str | None:

@@ -76,6 +76,12 @@ def upstream_of(layout: Layout, branch: str) -> Upstream | None:
     return Upstream(remote, merge)
 
 
+def origin_of(layout: Layout) -> str:
+    """Return the address of the remote called origin, without credentials; "" if there is none."""
+    (origin,) = _configured(layout, 'remote "origin"', "url")
+    return redact(origin)
+
+
 def create(path: Path, branch: str = "main", bare: bool = False) -> None:
     """Make path a repository whose first branch is branch. One that exists is left as it is."""
     path.mkdir(parents=True, exist_ok=True)
@@ -102,8 +108,7 @@ def code_state(path: Path) -> Code | None:
     head = git.ask("rev-parse", "--quiet", "--verify", "HEAD^{commit}")
     if layout.top is None or head.returncode:
         return None
-    (origin,) = _configured(layout, 'remote "origin"', "url")
-    return Code(redact(origin), head.stdout.decode().strip(), _is_dirty(layout.top, path))
+    return Code(origin_of(layout), head.stdout.decode().strip(), _is_dirty(layout.top, path))
 
 
 def _is_dirty(top: Path, path: Path) -> bool:

@@ -16,7 +16,7 @@ from .address import is_url, parse_url, redact
 from .checkout import delete_ref, move_branch, recover, tip_of
 from .commits import Commit, parse_commit
 from .history import LogEntry
-from .layout import Layout, Upstream, find_layout, start_of, upstream_of
+from .layout import Layout, Upstream, find_layout, origin_of, start_of, upstream_of
 from .merging import merged
 from .mirror import make_mirror, mirror_of
 from .objects import GitTree, ObjectPipe, is_oid
@@ -163,11 +163,22 @@ class GitRepository:
         return merged(self._git, base, head)
 
     def log(
-        self, commit: str, paths: Sequence[str] = (), limit: int | None = None, oldest_first: bool = False
+        self,
+        commit: str,
+        paths: Sequence[str] = (),
+        limit: int | None = None,
+        oldest_first: bool = False,
+        since: str | None = None,
     ) -> Iterator[LogEntry]:
-        """Yield the commits of the first-parent line that touch paths, newest first, or oldest first."""
+        """Yield the commits of the first-parent line that touch paths and that `since` has not, newest first or oldest."""
+        for known in (commit,) if since is None else (commit, since):
+            self._require(known)
+        return history.log(self._git, commit, paths, limit, oldest_first, since)
+
+    def first(self, commit: str) -> str:
+        """Return the commit with which a first-parent line begins: what every clone of a repository has."""
         self._require(commit)
-        return history.log(self._git, commit, paths, limit, oldest_first)
+        return history.first(self._git, commit)
 
     def between(self, base: str, head: str, limit: int) -> list[LogEntry]:
         """Return the commits that head has and base has not, children after their parents; at most the limit newest."""
@@ -313,6 +324,10 @@ class GitRepository:
                 "git config --global user.email you@example.com",
             )
         return done.stdout.decode(errors="replace").rpartition("> ")[0] + ">"
+
+    def origin(self) -> str:
+        """Return the address that others know it by: the URL, or that of the remote called origin; "" for none."""
+        return self.location if self._remote is not None else origin_of(self._layout)
 
     def target_branch(self) -> str:
         """Return the branch that changes go to, where the last word is."""

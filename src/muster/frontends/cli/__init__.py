@@ -66,6 +66,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "proposals": ("proposals", "List, show, approve, merge or close proposals."),
     "check": ("checking", "Check a change, or the whole registry, against every rule."),
     "hook": ("hook", "Let a server without a forge judge what is pushed to it."),
+    "events": ("events", "Say what happened from commit A to commit B, newest first."),
+    "ci": ("ci", "Judge, report and notify in a CI job."),
     "fmt": ("checking", "Write files in their canonical form."),
     "policy": ("checking", "Show what guards each stage and alias, and try it on the past."),
     "owners": ("owners", "Tell the forge who owns which model."),

@@ -15,6 +15,12 @@ from .common import command, json_option, open_registry, say
     "--remote", metavar="URL|PATH", help="Where DVC keeps the artifacts, such as s3://bucket/models."
 )
 @click.option("--bare", is_flag=True, help="Make a bare repository, as servers have.")
+@click.option(
+    "--ci",
+    multiple=True,
+    type=click.Choice(["github", "gitlab", "gitea", "all", "none"]),
+    help="Whose CI it is set up for; may be repeated. [default: by the address; unknown: github, gitlab]",
+)
 @json_option
 @click.pass_context
 def init_command(
@@ -24,6 +30,7 @@ def init_command(
     name: str | None,
     remote: str | None,
     bare: bool,
+    ci: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Lay down a registry in a git repository.
@@ -36,12 +43,22 @@ def init_command(
 
     options = ctx.find_root().obj
     target = location or options["registry"] or "."
-    with Registry.create(target, name, remote, bare=bare, branch=options["branch"]) as registry:
+    kinds = _kinds(ci)
+    with Registry.create(target, name, remote, bare=bare, branch=options["branch"], ci=kinds) as registry:
         made = {"location": registry.location, "commit": registry.snapshot().commit}
     say(made, lambda _: (), as_json)
     if not as_json:
         click.echo(f"a registry is at {report.safe(registry.location)}", err=True)
         click.echo("next: muster register NAME PATH", err=True)
+
+
+def _kinds(said: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Read --ci: None where it is left to the address."""
+    if "none" in said and len(said) > 1:
+        raise click.UsageError("--ci none goes with no other")
+    if "all" in said:
+        return ("github", "gitea", "gitlab")
+    return None if not said else tuple(kind for kind in said if kind != "none")
 
 
 @command("doctor")

@@ -1,0 +1,68 @@
+"""Pull requests as GitHub makes them: a branch, refs/pull/N/head, and refs/pull/N/merge, which merges it into its target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from muster.backends.git import GitRepository
+from muster.core.snapshot import Change
+from support.actions.runner import Event
+from support.gitcli import git, tip
+from support.publishing import ANN, AT
+
+
+@dataclass(frozen=True)
+class PullRequest:
+    """One that is open. `merge` is the commit that GitHub would make of it."""
+
+    number: int
+    base: str
+    head: str
+    merge: str
+    repository: str = "acme/models"
+
+    def event(self, name: str = "pull_request", **more: Any) -> Event:
+        """What it sets off."""
+        request = {
+            "number": self.number,
+            "base": {"ref": "main", "sha": self.base, "repo": {"full_name": "acme/models"}},
+            "head": {"ref": "change", "sha": self.head, "repo": {"full_name": self.repository}},
+        }
+        payload = {"action": "opened", "pull_request": request, **more}
+        return Event(name, self.merge, f"refs/pull/{self.number}/merge", payload)
+
+
+def pull_request(server: Path, head: str, number: int = 7, **fields: Any) -> PullRequest:
+    """Open a pull request to merge head into main."""
+    base = tip(server)
+    assert base is not None
+    tree = git(server, "merge-tree", "--write-tree", base, head)
+    identity = ("-c", "user.name=GitHub", "-c", "user.email=noreply@github.com")
+    merge = git(server, *identity, "commit-tree", tree, "-p", base, "-p", head, "-m", "Merge")
+    git(server, "update-ref", f"refs/pull/{number}/head", head)
+    git(server, "update-ref", f"refs/pull/{number}/merge", merge)
+    return PullRequest(number, base, head, merge, **fields)
+
+
+def committed(server: Path, files: Mapping[str, bytes | None], parent: str | None = None) -> str:
+    """Return a commit of files on parent (main's tip unless given), which no branch has."""
+    with GitRepository(server) as repository:
+        return repository.commit(parent or tip(server), Change(files, "change"), ANN, AT)
+
+
+def pushed(server: Path, head: str) -> Event:
+    """Move main to head, as somebody with the right to would, and return what that sets off."""
+    before = tip(server)
+    git(server, "update-ref", "refs/heads/main", head)
+    return Event("push", head, "refs/heads/main", {"before": before, "after": head})
+
+
+def queued(server: Path, request: PullRequest) -> Event:
+    """Put a pull request into the merge queue."""
+    ref = f"refs/heads/gh-readonly-queue/main/pr-{request.number}-{request.base}"
+    git(server, "update-ref", ref, request.merge)
+    group = {"base_sha": request.base, "head_sha": request.merge, "head_ref": ref, "base_ref": "main"}
+    return Event("merge_group", request.merge, ref, {"action": "checks_requested", "merge_group": group})
