@@ -170,7 +170,7 @@ class GitRepository:
         oldest_first: bool = False,
         since: str | None = None,
     ) -> Iterator[LogEntry]:
-        """Yield the commits of the first-parent line that touch paths and that `since` has not, newest first or oldest."""
+        """Yield the commits of the first-parent line that touch paths, newest first or oldest, none that `since` has."""
         for known in (commit,) if since is None else (commit, since):
             self._require(known)
         return history.log(self._git, commit, paths, limit, oldest_first, since)
