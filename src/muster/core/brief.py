@@ -6,7 +6,7 @@ cannot be read is left out, as the findings say what is wrong with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 from typing import Literal
@@ -16,7 +16,18 @@ from .errors import Finding, MusterError
 from .events import with_renames
 from .models import Manifest, Metrics, ModelVersion, Signature
 from .plans import Assessment, Plan
-from .policy import ARCHIVED, Bound, Evidence, Gate, Pointer, Policy, needs_review, owners, unapproved
+from .policy import (
+    ARCHIVED,
+    Bound,
+    Evidence,
+    Gate,
+    Pointer,
+    PointerKind,
+    Policy,
+    needs_review,
+    owners,
+    unapproved,
+)
 from .proposals import Review, Tally, identities
 from .signatures import Verdict, signature_compatibility
 from .snapshot import Snapshot
@@ -86,6 +97,17 @@ class Registered:
 
 
 @dataclass(frozen=True, slots=True)
+class GateChange:
+    """A gate that is another one after the change; None where there is no such stage or alias. `model` is "" for all."""
+
+    kind: PointerKind
+    model: str
+    name: str
+    before: Gate | None
+    after: Gate | None
+
+
+@dataclass(frozen=True, slots=True)
 class Approvals:
     """The approvals that the moves of a model need. `wanted` is 0 where policy asks for review and names no number.
 
@@ -115,6 +137,7 @@ class Brief:
     assessment: Assessment
     moves: tuple[Move, ...]
     registered: tuple[Registered, ...]
+    gates: tuple[GateChange, ...]
     approvals: tuple[Approvals, ...]
     mendable: tuple[Finding, ...]
     turn: Turn
@@ -130,9 +153,8 @@ def brief(assessment: Assessment) -> Brief:
     plan, review = assessment.plan, _review(assessment)
     asked = tuple(_approvals(plan, assessment, review))
     mendable = tuple(_mendable(plan, review))
-    return Brief(
-        assessment, moves(plan), registered(plan), asked, mendable, _turn(assessment, asked, mendable)
-    )
+    turn = _turn(assessment, asked, mendable)
+    return Brief(assessment, moves(plan), registered(plan), gates(plan), asked, mendable, turn)
 
 
 # --- what moves ------------------------------------------------------------------------------------------------------
@@ -204,15 +226,15 @@ def _side_by_side(plan: Plan, move: Move, gate: Gate, old: ModelVersion | None, 
     return replace(move, rows=rows, compatibility=verdict, reasons=reasons, spared=spared)
 
 
-def _urgency(row: Row) -> tuple[int, float]:
-    """What fails comes first, then what is demanded, then what differs most."""
+def _urgency(row: Row) -> tuple[int, bool, float]:
+    """What fails comes first, then what is demanded, then the rest: metrics first, and what differs most."""
     if row.relative is not None:
         differs = abs(row.relative)
     elif isinstance(row.change, str):
         differs = {"incompatible": inf, "compatible": 0.1}.get(row.change, 0.0)
     else:
         differs = 0.0 if row.now == row.proposed else 1.0
-    return (0 if row.passed is False else 1 if row.gate else 2), -differs
+    return (0 if row.passed is False else 1 if row.gate else 2), row.kind != "metric", -differs
 
 
 # --- how versions compare --------------------------------------------------------------------------------------------
@@ -255,7 +277,7 @@ def _content(gate: Gate, old: ModelVersion | None, new: ModelVersion) -> Iterato
     )
     demand = {False: "", True: "required", "compatible": "compatible"}[gate.signature]
     yield _gated(signature, demand, Gate(signature=gate.signature), new, incumbent)
-    most = "" if gate.max_size is None else f"at most {gate.max_size} bytes"
+    most = "" if gate.max_size is None else f"at most {gate.max_size:,} bytes"
     size = _numbers("size", "", incumbent.size if incumbent else None, new.manifest.size)
     yield _gated(size, most, Gate(max_size=gate.max_size), new, incumbent)
     kinds = [", ".join(m.formats) if m is not None else None for m in (incumbent, new.manifest)]
@@ -316,6 +338,23 @@ def registered(plan: Plan) -> tuple[Registered, ...]:
                         new.model, new.version, new.label, made.formats, made.size, count, by, new.metrics
                     )
                 )
+    return tuple(found)
+
+
+def gates(plan: Plan) -> tuple[GateChange, ...]:
+    """Return the gates that plan changes: the registry's, or what a model adds to them."""
+    models = {e.model for e in plan.events if e.kind in ("registry_changed", "model_changed")}
+    found: list[GateChange] = []
+    for model in sorted(models):
+        old, new = (_policy(state, model or None) for state in (plan.before, plan.after))
+        kinds: tuple[tuple[PointerKind, Mapping[str, Gate], Mapping[str, Gate]], ...] = (
+            ("stage", old.stages, new.stages),
+            ("alias", old.aliases, new.aliases),
+        )
+        for kind, before, after in kinds:
+            for name in {**before, **after}:
+                if before.get(name) != after.get(name):
+                    found.append(GateChange(kind, model, name, before.get(name), after.get(name)))
     return tuple(found)
 
 
@@ -410,7 +449,7 @@ def _version(state: Snapshot, model: str, number: int) -> ModelVersion | None:
         return None
 
 
-def _policy(state: Snapshot, model: str) -> Policy:
+def _policy(state: Snapshot, model: str | None) -> Policy:
     try:
         return Policy.of(state, model)
     except UNREADABLE:

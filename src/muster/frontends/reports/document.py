@@ -7,7 +7,6 @@ from typing import Any
 from ...core.brief import Approvals, Brief, Move, brief
 from ...core.plans import Assessment
 from ..report import plain, to_json
-from .words import undo_line
 
 
 def report(assessment: Assessment) -> str:
@@ -27,6 +26,7 @@ def document(found: Brief) -> dict[str, Any]:
         "events": plain(plan.events),
         "moves": [_move(move) for move in found.moves],
         "registered": plain(found.registered),
+        "gates": plain(found.gates),
         "findings": plain(plan.findings),
         "review": list(plan.review),
         "pre_approved": list(plan.pre_approved),
@@ -36,7 +36,7 @@ def document(found: Brief) -> dict[str, Any]:
 
 def _move(move: Move) -> dict[str, Any]:
     fields: dict[str, Any] = plain(move)
-    commands = [{"command": undo_line(command), "gated": command.gated} for command in move.undo]
+    commands = [{"command": list(command.words), "gated": command.gated} for command in move.undo]
     return {**fields, "undo": commands}
 
 
