@@ -106,7 +106,8 @@ def test_verify_and_check_find_nothing_wrong_and_say_so_on_stderr(muster: Muster
     assert muster("verify", "bikes/1") == (0, "", "bikes/1: every byte is as it was registered\n")
     assert muster("verify", "bikes/1", "--json").json == {"reference": "bikes/1", "findings": []}
     assert muster("check") == (0, "", "every rule holds\n")
-    assert muster("check", "--json").json == {"ok": True, "findings": []}
+    whole = muster("check", "--json").json
+    assert whole["ok"] and whole["findings"] == [] and whole["base"] is None
 
 
 def test_fmt_changes_what_is_not_canonical_and_leaves_the_rest(muster: Muster) -> None:
@@ -221,7 +222,10 @@ def test_a_proposal_in_words_ends_with_the_command_that_checks_it(muster: Muster
     assert said.out.splitlines()[0] == "bikes: production 2 -> 3"
     typed = said.err.splitlines()[-1].split()
     assert typed[:2] == ["muster", "check"]
-    assert muster(*typed[1:]) == (0, "", "every rule holds\n")
+    checked = muster(*typed[1:])
+    assert (checked.code, checked.err) == (0, "every rule holds\n")
+    assert checked.out.splitlines()[0] == "bikes: production 2 -> 3"
+    assert checked.out.splitlines()[-1] == "waiting for a review of bikes"
 
 
 def test_a_proposal_is_merged_by_plain_git(muster: Muster, server: Path) -> None:
@@ -472,3 +476,56 @@ def test_every_command_explains_itself_and_every_option(capsys: pytest.CaptureFi
         for one in getattr(command, "commands", {name: command}).values():
             missing = [p.name for p in one.get_params(context) if isinstance(p, click.Option) and not p.help]
             assert missing == [], f"{name}: {missing}"
+
+
+@pytest.fixture
+def tampered(muster: Muster) -> Muster:
+    """The clone, with a commit on main that edits a registered version."""
+    manifest = Path("models/bikes/versions/3.yaml")
+    manifest.write_text(manifest.read_text().replace("rmse: 51.25", "rmse: 1.25"))
+    git(Path(), "commit", "--quiet", "--all", "--message=better now")
+    return muster
+
+
+@pytest.mark.parametrize(
+    ("format", "beginning"),
+    [
+        ("text", "bikes: manifest of 3 changed"),
+        ("json", "{"),
+        ("markdown", "<!-- muster -->"),
+        ("github", "::error file=models/bikes/versions/3.yaml,title=version_is_immutable::"),
+        ("sarif", "{"),
+        ("gitlab", "["),
+    ],
+)
+def test_check_reports_in_each_format_and_fails_in_each(
+    tampered: Muster, format: str, beginning: str
+) -> None:
+    said = tampered("check", "origin/main", "main", "--format", format)
+    assert said.code == 5 and said.out.startswith(beginning)
+    assert said.err == ("" if format == "json" else "1 finding\n")
+
+
+def test_one_check_writes_several_reports(tampered: Muster) -> None:
+    files = ("markdown:report.md", "gitlab:gl.json", "sarif:sub.sarif")
+    said = tampered("check", "origin/main", "main", "--format", "github", *(f"--write={f}" for f in files))
+    assert said.code == 5 and said.out.startswith("::error ")
+    for format, _, path in (file.partition(":") for file in files):
+        assert Path(path).read_text() == tampered("check", "origin/main", "main", "--format", format).out
+
+
+@pytest.mark.parametrize("wrong", ["report.md", "word:report.doc", "markdown:", ":report.md"])
+def test_a_report_to_write_names_its_format_and_its_place(muster: Muster, wrong: str) -> None:
+    said = muster("check", "--write", wrong)
+    assert said.code == 2 and "--write takes FORMAT:PATH" in said.err
+
+
+def test_check_prints_one_format_at_a_time(muster: Muster) -> None:
+    assert muster("check", "--json", "--format", "json").json["ok"]
+    said = muster("check", "--json", "--format", "text")
+    assert said.code == 2 and "name one format" in said.err
+
+
+def test_a_report_that_cannot_be_written_is_a_failure_that_names_its_place(muster: Muster) -> None:
+    said = muster("check", "--write", "text:nowhere/report.txt")
+    assert said.code == 8 and "nowhere/report.txt" in said.err

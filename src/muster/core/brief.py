@@ -174,19 +174,32 @@ def moves(plan: Plan) -> tuple[Move, ...]:
     for move in found:
         if move.pointer.kind == "stage":
             by_model.setdefault(move.pointer.model, []).append(move)
-    judged = [replace(m, secondary=_is_secondary(m, by_model.get(m.pointer.model, []))) for m in found]
+    order = _stages(before)
+    judged = [replace(m, secondary=_is_secondary(m, by_model.get(m.pointer.model, []), order)) for m in found]
     each = [full for move in judged for full in _compared(plan, before, move)]
-    return tuple(sorted(each, key=lambda move: move.secondary))
+    return tuple(sorted(each, key=lambda move: (move.secondary, -_importance(move.pointer, order))))
 
 
-def _is_secondary(move: Move, stages: list[Move]) -> bool:
-    """Whether a stage's move follows from that of another stage: it takes what that one let go of, or the reverse."""
+def _importance(pointer: Pointer, order: tuple[str, ...]) -> int:
+    """The later a stage is declared, the more depends on it; aliases come after stages, and archived last."""
+    known = pointer.kind == "stage" and pointer.name in order and not _is_archive(pointer)
+    return order.index(pointer.name) if known else -1
+
+
+def _is_secondary(move: Move, stages: list[Move], order: tuple[str, ...]) -> bool:
+    """Whether a stage's move follows from that of another stage of the model.
+
+    Archived takes what others let go of, and a stage lets go of what is promoted: enters one that `order`, the stages as
+    they are declared, has later. A stage that loses a version in any other way has a move of its own.
+    """
     if move.pointer.kind == "alias":
         return False
     others = [m for m in stages if m is not move]
     if _is_archive(move.pointer) and move.gained:
         return {n for m in others for n in m.lost}.issuperset(move.gained)
-    gained = {n for m in others if not _is_archive(m.pointer) for n in m.gained}
+    later = order[order.index(move.pointer.name) + 1 :] if move.pointer.name in order else order
+    takers = [m for m in others if m.pointer.name in later or _is_archive(move.pointer)]
+    gained = {n for m in takers if not _is_archive(m.pointer) for n in m.gained}
     return not move.gained and gained.issuperset(move.lost)
 
 
@@ -454,6 +467,13 @@ def _policy(state: Snapshot, model: str | None) -> Policy:
         return Policy.of(state, model)
     except UNREADABLE:
         return Policy({}, {})
+
+
+def _stages(state: Snapshot) -> tuple[str, ...]:
+    try:
+        return state.declared_stages()
+    except UNREADABLE:
+        return ()
 
 
 def _owners(state: Snapshot, model: str) -> tuple[str, ...]:

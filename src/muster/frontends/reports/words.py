@@ -36,7 +36,7 @@ def counted(number: int, what: str) -> str:
 def verdict(found: Brief) -> str:
     """Return in a few words how it stands."""
     if found.mendable:
-        return counted(len(found.mendable), "finding")
+        return counted(len(found.assessment.plan.findings), "finding")
     if found.turn == "reviewers":
         return "Waits for review"
     changes = found.assessment.plan.events or found.assessment.base is None
@@ -73,13 +73,14 @@ def _digits(text: str, show: Show) -> str:
 
 
 def turn(found: Brief, show: Show) -> str:
-    """Return whose move it is; "" if nobody's."""
+    """Return whose move it is, and whose it is after that; "" if nobody's."""
+    waiting = [_waiting(asked, show) for asked in found.approvals if asked.missing]
+    reviewers = "; ".join([*waiting[:MAX_NAMED], *_and_more(len(waiting) - MAX_NAMED)])
     if found.turn == "author":
-        return f"the author: {counted(len(found.mendable), 'finding')}"
+        first = f"the author: {counted(len(found.mendable), 'finding')}"
+        return f"{first}; then {reviewers}" if reviewers else first
     if found.turn == "reviewers":
-        waiting = [_waiting(asked, show) for asked in found.approvals if asked.missing]
-        more = _and_more(len(waiting) - MAX_NAMED)
-        return "; ".join([*waiting[:MAX_NAMED], *more]) or "the reviewers"
+        return reviewers or "the reviewers"
     return "ready to merge" if found.turn == "merger" else ""
 
 
