@@ -36,8 +36,8 @@ def test_what_follows_from_a_promotion_is_secondary() -> None:
     found = told("promotion-approved")
     assert [(str(m.pointer), m.secondary) for m in found.moves] == [
         ("bikes/production", False),
-        ("bikes/archived", True),
         ("bikes/staging", True),
+        ("bikes/archived", True),
     ]
     assert all(not m.rows and not m.undo for m in found.moves if m.secondary)
 
