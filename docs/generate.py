@@ -38,6 +38,8 @@ OTHER_RULES = {
     "yaml_is_strict": ("reading", "A file is YAML that every reader of YAML 1.1 and 1.2 understands alike."),
     "schema_is_known": ("reading", "A file's schema version is one that this muster knows."),
     "merges_cleanly": ("check BASE HEAD", "What HEAD changes did not change in BASE since."),
+    "every_commit_is_sound": ("check BASE HEAD", "There are few enough commits for each to be judged."),
+    "plan_is_clear": ("propose --from", "Each change of a plan file says one thing to do."),
     "artifact_is_stored": ("check --artifacts", "The artifact store has every object that a version names."),
     "artifact_is_intact": ("verify", "The artifact store's bytes are those that were registered."),
     "artifact_files_can_be_stored": (

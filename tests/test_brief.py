@@ -256,8 +256,8 @@ def test_the_way_back_is_a_command(wanted: ops.Operation, commands: list[str]) -
 @pytest.mark.parametrize(
     ("rollback", "ending"),
     [
-        ("", "--propose --reason \"...\"  # not pre-approved: judged as any move is"),
-        (", rollback: {review: true}", "--propose --reason \"...\"  # not pre-approved: judged as any move is"),
+        ("", "--propose --reason \"...\""),
+        (", rollback: {review: true}", "--propose --reason \"...\""),
         (", rollback: {review: false}", "--to 2 --reason \"...\""),
     ],
 )  # fmt: skip
@@ -265,6 +265,12 @@ def test_the_way_back_is_proposed_where_policy_wants_review_of_it(rollback: str,
     policy = f"schema: 1\nname: x\nstages:\n  staging: {{}}\n  production: {{review: true{rollback}}}\n  archived: {{}}\n"
     (command,) = words.undo(of(valid(policy.encode()), ops.SetStage("bikes", 3, "production")).main)
     assert words.undo_line(command).endswith(ending)
+
+
+def test_the_way_back_through_a_gate_that_policy_does_not_spare_it_says_so() -> None:
+    policy = b"schema: 1\nname: x\nstages:\n  staging: {}\n  production: {from: [staging]}\n  archived: {}\n"
+    (command,) = words.undo(of(valid(policy), ops.SetStage("bikes", 3, "production")).main)
+    assert words.undo_line(command).endswith('--to 2 --reason "..."  # not pre-approved: its gate is asked')
 
 
 def test_a_name_with_a_space_is_quoted_for_the_shell() -> None:

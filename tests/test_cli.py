@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -106,8 +107,8 @@ def test_verify_and_check_find_nothing_wrong_and_say_so_on_stderr(muster: Muster
     assert muster("verify", "bikes/1") == (0, "", "bikes/1: every byte is as it was registered\n")
     assert muster("verify", "bikes/1", "--json").json == {"reference": "bikes/1", "findings": []}
     assert muster("check") == (0, "", "every rule holds\n")
-    whole = muster("check", "--json").json
-    assert whole["ok"] and whole["findings"] == [] and whole["base"] is None
+    said = muster("check", "--json").json
+    assert (said["ok"], said["findings"]) == (True, [])
 
 
 def test_fmt_changes_what_is_not_canonical_and_leaves_the_rest(muster: Muster) -> None:
@@ -182,11 +183,20 @@ def test_a_write_in_json_is_its_commit_and_its_events(
     assert said.json["events"][0]["text"].startswith(words)
 
 
-def test_what_review_guards_is_renamed_by_a_proposal_only(muster: Muster, server: Path) -> None:
+def test_what_review_guards_is_proposed_by_itself(muster: Muster, server: Path) -> None:
     before = tip(server)
     said = muster("rename", "bikes", "cycles")
-    assert said.code == 4 and "muster rename bikes cycles --propose" in said.err
+    assert said.code == 0 and said.out == "bikes: renamed to cycles\n"
+    assert "only by a reviewed proposal" in said.err and "muster proposals merge bikes-" in said.err
     assert tip(server) == before
+    assert len(muster("proposals", "list", "--json").json) == 1
+
+
+def test_what_review_guards_never_enters_directly(muster: Muster, server: Path) -> None:
+    before = refs(server)
+    said = muster("rename", "bikes", "cycles", "--direct")
+    assert said.code == 4 and "muster rename bikes cycles --propose" in said.err
+    assert refs(server) == before
 
 
 @pytest.mark.parametrize(("command", "words"), PLANS, ids=_ids)
@@ -217,15 +227,20 @@ def test_a_proposal_waits_on_a_branch_of_its_own(
     assert muster("check", "main", proposal["branch"]).code == 0
 
 
-def test_a_proposal_in_words_ends_with_the_command_that_checks_it(muster: Muster) -> None:
-    said = muster("promote", "bikes/3", "production", "--propose")
+def test_a_proposal_in_words_ends_with_the_commands_that_show_and_merge_it(
+    muster: Muster, server: Path
+) -> None:
+    said = muster("promote", "bikes/3", "production", "--propose", "--reason", "a lower rmse")
     assert said.out.splitlines()[0] == "bikes: production 2 -> 3"
-    typed = said.err.splitlines()[-1].split()
-    assert typed[:2] == ["muster", "check"]
-    checked = muster(*typed[1:])
-    assert (checked.code, checked.err) == (0, "every rule holds\n")
-    assert checked.out.splitlines()[0] == "bikes: production 2 -> 3"
-    assert checked.out.splitlines()[-1] == "waiting for a review of bikes"
+    show, merge = (line.split()[1:] for line in said.err.splitlines()[-2:])
+    shown = muster(*show)
+    assert (shown.code, shown.err) == (0, "")
+    assert "bikes: production 2 -> 3" in shown.out and "waiting for a review" in shown.out
+    merged = muster(*merge)
+    assert (merged.code, merged.out.splitlines()[0]) == (0, "bikes: production 2 -> 3")
+    assert muster("-R", server, "resolve", "bikes/production").out == "bikes/3\n"
+    assert "because: a lower rmse" in muster("history", "bikes/production").out
+    assert muster("proposals", "list").out == "nothing waits\n"
 
 
 def test_a_proposal_is_merged_by_plain_git(muster: Muster, server: Path) -> None:
@@ -327,7 +342,7 @@ EXITS: tuple[tuple[int, list[str]], ...] = (
     (3, ["list", "--at", "no-such-tag"]),
     (3, ["list", "-R", "/no/such/place"]),
     (3, ["register", "bikes", "no-such-file"]),
-    (4, ["promote", "bikes/3", "production"]),
+    (4, ["promote", "bikes/3", "production", "--direct"]),
     (5, ["show", "bikes/3/4"]),
     (5, ["search", "metrics.rmse <"]),
     (5, ["register", "a:b", "registry.yaml"]),
@@ -416,7 +431,7 @@ def test_a_branch_is_named_before_or_after_the_command(muster: Muster, server: P
 
 
 def test_a_refusal_says_the_whole_command_that_proposes_it(muster: Muster) -> None:
-    said = muster("promote", "bikes/3", "production", "--reason", "it's better")
+    said = muster("promote", "bikes/3", "production", "--direct", "--reason", "it's better")
     assert said.code == 4
     hint = """hint: propose it: muster promote bikes/3 production --reason 'it'"'"'s better' --propose"""
     assert hint in said.err.splitlines()
@@ -478,54 +493,68 @@ def test_every_command_explains_itself_and_every_option(capsys: pytest.CaptureFi
             assert missing == [], f"{name}: {missing}"
 
 
-@pytest.fixture
-def tampered(muster: Muster) -> Muster:
-    """The clone, with a commit on main that edits a registered version."""
-    manifest = Path("models/bikes/versions/3.yaml")
-    manifest.write_text(manifest.read_text().replace("rmse: 51.25", "rmse: 1.25"))
-    git(Path(), "commit", "--quiet", "--all", "--message=better now")
-    return muster
+PLAN = """\
+schema: 1
+reason: the nightly run
+changes:
+- {promote: bikes/3, to: production}
+- {promote: vans/1, to: staging}
+- {tag: vans, set: {team: rides}}
+"""
 
 
-@pytest.mark.parametrize(
-    ("format", "beginning"),
-    [
-        ("text", "bikes: manifest of 3 changed"),
-        ("json", "{"),
-        ("markdown", "<!-- muster -->"),
-        ("github", "::error file=models/bikes/versions/3.yaml,title=version_is_immutable::"),
-        ("sarif", "{"),
-        ("gitlab", "["),
-    ],
-)
-def test_check_reports_in_each_format_and_fails_in_each(
-    tampered: Muster, format: str, beginning: str
+@pytest.mark.parametrize("source", ["file", "stdin"])
+def test_a_file_of_changes_is_one_proposal(
+    muster: Muster, server: Path, source: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = tampered("check", "origin/main", "main", "--format", format)
-    assert said.code == 5 and said.out.startswith(beginning)
-    assert said.err == ("" if format == "json" else "1 finding\n")
+    if source == "file":
+        Path("plan.yaml").write_text(PLAN)
+        said = muster("propose", "--from", "plan.yaml")
+    else:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(PLAN.encode())))
+        said = muster("propose", "--from", "-")
+    assert said.code == 0, said.err
+    assert {line.partition(":")[0] for line in said.out.splitlines()} == {"bikes", "vans"}
+    (waiting,) = muster("proposals", "list", "--json").json
+    assert muster("proposals", "merge", waiting["id"]).code == 0
+    assert muster("resolve", "vans/staging").out == "vans/1\n"
+    assert git(server, "rev-list", "--count", "--first-parent", f"{waiting['head']}^..main") == "1"
+    assert "because: the nightly run" in muster("history", "vans").out
 
 
-def test_one_check_writes_several_reports(tampered: Muster) -> None:
-    files = ("markdown:report.md", "gitlab:gl.json", "sarif:sub.sarif")
-    said = tampered("check", "origin/main", "main", "--format", "github", *(f"--write={f}" for f in files))
-    assert said.code == 5 and said.out.startswith("::error ")
-    for format, _, path in (file.partition(":") for file in files):
-        assert Path(path).read_text() == tampered("check", "origin/main", "main", "--format", format).out
+def test_a_file_of_changes_enters_directly_where_policy_lets_it(muster: Muster, server: Path) -> None:
+    Path("plan.yaml").write_text(PLAN)
+    before = refs(server)
+    assert muster("propose", "--from", "plan.yaml", "--direct").code == 4
+    assert refs(server) == before
+    Path("plan.yaml").write_text("schema: 1\nchanges:\n- {promote: vans/1, to: staging}\n")
+    assert muster("propose", "--from", "plan.yaml", "--direct").code == 0
+    assert muster("resolve", "vans/staging").out == "vans/1\n"
 
 
-@pytest.mark.parametrize("wrong", ["report.md", "word:report.doc", "markdown:", ":report.md"])
-def test_a_report_to_write_names_its_format_and_its_place(muster: Muster, wrong: str) -> None:
-    said = muster("check", "--write", wrong)
-    assert said.code == 2 and "--write takes FORMAT:PATH" in said.err
+def test_several_versions_are_promoted_at_once(muster: Muster, server: Path) -> None:
+    before = git(server, "rev-list", "--count", "main")
+    assert muster("promote", "vans/1", "bikes/1", "staging").code == 0
+    assert int(git(server, "rev-list", "--count", "main")) == int(before) + 1
+    assert muster("promote", "vans/1", "bikes/1", "staging", "--expect", "1").code == 2
 
 
-def test_check_prints_one_format_at_a_time(muster: Muster) -> None:
-    assert muster("check", "--json", "--format", "json").json["ok"]
-    said = muster("check", "--json", "--format", "text")
-    assert said.code == 2 and "name one format" in said.err
+def test_proposals_are_steered_from_the_command_line(muster: Muster, server: Path) -> None:
+    id = muster("promote", "bikes/3", "production", "--json").json["branch"]
+    head = tip(server, id)
+    assert muster("proposals", "list").out.splitlines()[1].startswith(id.removeprefix("proposals/"))
+    assert muster("proposals", "approve", id, "--head", "main").code == 6
+    assert muster("proposals", "approve", id, "--head", head).out.startswith("approved by Ann Author")
+    shown = muster("proposals", "show", id, "--json").json
+    assert shown["ok"] and shown["proposal"]["approvals"][0]["head"] == head
+    assert muster("proposals", "merge", id, "--head", "main").code == 6
+    assert muster("proposals", "close", id).out == f"closed {id}\n"
+    assert muster("proposals", "show", id).code == 3
 
 
-def test_a_report_that_cannot_be_written_is_a_failure_that_names_its_place(muster: Muster) -> None:
-    said = muster("check", "--write", "text:nowhere/report.txt")
-    assert said.code == 8 and "nowhere/report.txt" in said.err
+def test_a_proposal_that_fails_is_shown_and_not_merged(muster: Muster, server: Path) -> None:
+    id = muster("promote", "bikes/1", "production", "--propose", "--json").json["branch"]
+    assert muster("proposals", "show", id).code == 5
+    before = refs(server)
+    assert muster("proposals", "merge", id).code == 5
+    assert refs(server) == before

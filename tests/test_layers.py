@@ -41,7 +41,7 @@ ONLY_IN = {
     "dvc": ("muster.backends.artifacts.remote",),
     "dvc_data": ("muster.backends.artifacts.remote",),
     "dvc_objects": ("muster.backends.artifacts.remote",),
-    "subprocess": ("muster.backends.git", "muster.frontends.demo.scratch"),
+    "subprocess": ("muster.backends.git", "muster.backends.forges.tokens", "muster.frontends.demo.scratch"),
     "git": ("muster.backends.git",),
     "sqlite3": ("muster.backends.index",),
     "requests": ("muster.backends.forges",),

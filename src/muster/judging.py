@@ -104,7 +104,7 @@ class Judge(Reader):
 
         if len(commits) >= MAX_COMMITS:
             message = f"there are more than {MAX_COMMITS} commits: so many are not judged at once"
-            yield Finding("", "every_commit_is_sound", message, fix="squash them")
+            yield Finding(names.REGISTRY, "every_commit_is_sound", message, fix="squash them")
             return
         for commit in commits:
             fork = self._git.fork(base, commit)
@@ -145,18 +145,13 @@ class Judge(Reader):
     ) -> Evidence:
         """What no tree can say. Approvals are known where a proposal that has been asked for them is given."""
         from .core import history
+        from .core.plans import review_of
         from .core.policy import Evidence
-        from .core.proposals import Review
 
-        review = None
-        if proposal is not None:
-            authors = (proposal.author, *authors)
-            if proposal.approvals is not None:
-                review = Review(proposal.head, authors, proposal.approvals)
         return Evidence(
             self._clock(),
             lambda pointer, version: history.held(self._states(before, pointer), pointer, version),
             lambda pointer, version: history.entered(self._states(before, pointer), pointer, version),
-            authors,
-            review,
+            authors if proposal is None else (proposal.author, *authors),
+            review_of(proposal, authors),
         )

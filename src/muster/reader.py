@@ -75,6 +75,10 @@ class Reader:
         past._commit = self._git.commit_of(revision)
         return past
 
+    def commit_of(self, revision: str) -> str:
+        """Return the commit that a commit id, branch, git tag or date names; NotFound if there is none."""
+        return self._git.commit_of(revision)
+
     def snapshot(self) -> Snapshot:
         """Return the registry as it is now, or as it was where `at` says so."""
         return self._git.snapshot(self._commit or self._git.head())

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from .core.plans import Plan
     from .core.proposals import Proposal
     from .core.registration import Registration
+    from .proposing import Proposals
 
 ATTEMPTS = 20  # how often a write is planned again after losing a race
 
@@ -157,9 +159,14 @@ class Registry(Judge):
         proposal that is open. A change that breaks the rules or a gate may be proposed, too: that is what review and
         checks are for. `describe` makes the proposal's text from the plan and the reason.
         """
-        from .proposing import propose
+        return self.proposals.propose(wanted, reason, describe)
 
-        return propose(self, wanted, reason, describe)
+    @cached_property
+    def proposals(self) -> Proposals:
+        """The proposals that wait: list them, look at one, approve it, merge it, close it."""
+        from .proposing import Proposals
+
+        return Proposals(self)
 
     def upstream(self) -> Snapshot:
         """Return the state that writes build on: in a clone, that of the registry it was cloned from."""
@@ -277,15 +284,15 @@ class Registry(Judge):
 
     def rollback(self, pointer: str, to: int | None = None, *, reason: str) -> Outcome:
         """Move a stage or an alias back to the version that held it before, or to an earlier holder."""
-        return self.submit(self.rollback_operation(pointer, to), reason=_required(reason, "roll back"))
+        return self.submit(*self.rollback_operations(pointer, to), reason=_required(reason, "roll back"))
 
-    def rollback_operation(self, pointer: str, to: int | None = None) -> ops.SetStage | ops.SetAlias:
-        """Return the operation that takes pointer (`bikes/production`, `bikes@champion`) back."""
+    def rollback_operations(self, pointer: str, to: int | None = None) -> tuple[Operation, ...]:
+        """Return the operations that take pointer (`bikes/production`, `bikes@champion`) back."""
         from .core import requests
 
         now = self.upstream()
         target = requests.pointer(now, pointer)
-        return requests.rollback(now, target, self._states(now, target), to)
+        return (requests.rollback(now, target, self._states(now, target), to),)
 
     def tag(
         self, reference: str, tags: Mapping[str, str], remove: Iterable[str] = (), *, reason: str = ""

@@ -40,6 +40,17 @@ def diagnose(registry: Registry) -> Iterator[Diagnosis]:
     yield _look("rules", lambda: _rules(registry), "run `muster check`")
 
 
+def diagnose_forge(registry: Registry) -> Iterator[Diagnosis]:
+    """Yield each setting by which the forge guards the registry's branch, and what it should be."""
+    try:
+        settings = registry.proposals.settings()
+    except MusterError as error:
+        yield Diagnosis("forge", False, str(error).partition("\n")[0], error.hint)
+        return
+    for setting in settings:
+        yield Diagnosis(setting.name, setting.ok, setting.found, f"set it to: {setting.wanted}")
+
+
 def _look(what: str, ask: Callable[[], str], fix: str = "") -> Diagnosis:
     try:
         return Diagnosis(what, True, ask())

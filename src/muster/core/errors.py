@@ -58,6 +58,10 @@ class Refused(MusterError):
     """Policy or a server says this caller may not do it this way: ask for review, or for access."""
 
 
+class ReviewNeeded(Refused):
+    """Policy lets this in by a reviewed proposal only."""
+
+
 class Conflict(MusterError):
     """Somebody else moved it first: look again, then decide again."""
 

@@ -8,16 +8,20 @@ Muster-Reason: the new data set is in
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 
 _REASON = "Muster-Reason"
+_APPROVED = "Approved-by"
 _NO_SUBJECT = "Change the registry"
 _BREAKING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control characters, invisible ones, line separators
 
 
-def message(subject: str, reason: str = "") -> str:
+def message(subject: str, reason: str = "", approved_by: Iterable[str] = ()) -> str:
     """Return the commit message for a change; whatever could end a line or hide text becomes a space."""
-    first, words = _one_line(subject) or _NO_SUBJECT, _one_line(reason)
-    return f"{first}\n\n{_REASON}: {words}\n" if words else f"{first}\n"
+    trailers = [(_REASON, reason), *((_APPROVED, who) for who in approved_by)]
+    lines = [f"{key}: {words}" for key, text in trailers if (words := _one_line(text))]
+    first = _one_line(subject) or _NO_SUBJECT
+    return "\n".join([first, "", *lines, ""]) if lines else f"{first}\n"
 
 
 def reason_of(text: str) -> str:

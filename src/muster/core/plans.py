@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from . import checks, names, operations
-from .errors import Finding, Invalid, MusterError, Refused
-from .events import Event, events
+from .errors import Finding, Invalid, MusterError, ReviewNeeded
+from .events import Event, events, summary
 from .operations import Operation
-from .policy import Evidence, Pointer, needs_review, pre_approved
-from .proposals import Proposal
+from .policy import Evidence, Pointer, needs_review, owners, pre_approved
+from .proposals import Approval, Proposal, Review
 from .snapshot import Change, Snapshot
 
 
@@ -36,9 +36,9 @@ class Plan:
     pre_approved: tuple[str, ...] = ()
 
     @property
-    def subject(self) -> str:
-        """The first model it touches; "registry" if it touches none."""
-        return next((event.model for event in self.events if event.model), "registry")
+    def summary(self) -> str:
+        """One line that says the most of it."""
+        return summary(list(self.events))
 
     def require_sound(self) -> None:
         """Raise Invalid with every finding, if there is one."""
@@ -46,9 +46,9 @@ class Plan:
             raise Invalid("this change breaks the registry's rules:", self.findings)
 
     def require_direct(self, reason: str) -> None:
-        """Raise Refused if the change may only enter by a proposal, Invalid if it lacks the reason it needs."""
+        """Raise ReviewNeeded if the change may only enter by a proposal, Invalid if it lacks the reason it needs."""
         if self.review:
-            raise Refused("; ".join(self.review), "propose it: add --propose")
+            raise ReviewNeeded("; ".join(self.review), "propose it")
         if self.pre_approved and not reason.strip():
             raise Invalid(
                 f"{'; '.join(self.pre_approved)}: a reason is required", hint="say why with --reason"
@@ -70,9 +70,31 @@ class Assessment:
     proposal: Proposal | None = None
 
     @property
+    def review(self) -> Review | None:
+        """What is known of its review; None where nobody has asked."""
+        return review_of(self.proposal, self.authors)
+
+    @property
+    def approvals(self) -> tuple[Approval, ...]:
+        """The approvals that count for every pointer it moves, and of those nobody guards, all that are valid."""
+        if self.review is None:
+            return ()
+        models = dict.fromkeys(pointer.model for pointer in self.plan.moves)
+        tallies = [self.review.tally(owners(self.plan.before, model)).counted for model in models]
+        everybody = self.review.tally(()).counted
+        return tuple(a for a in everybody if all(a in counted for counted in tallies))
+
+    @property
     def ok(self) -> bool:
         """Whether nothing is wrong with it."""
         return not self.plan.findings
+
+
+def review_of(proposal: Proposal | None, authors: tuple[str, ...]) -> Review | None:
+    """Return the review of a proposal whose commits authors wrote; None where its approvals are not known."""
+    if proposal is None or proposal.approvals is None:
+        return None
+    return Review(proposal.head, (proposal.author, *authors), proposal.approvals)
 
 
 def make(before: Snapshot, wanted: tuple[Operation, ...], evidence: Evidence) -> Plan:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..core.history import Entry
     from ..core.plans import Plan
     from ..core.policy import Gate, Policy
+    from ..core.proposals import Proposal
     from ..core.snapshot import Change
 
 
@@ -121,6 +122,19 @@ def finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
     return (safe(str(finding)) for finding in findings)
 
 
+def proposal_table(proposals: Iterable[Proposal]) -> Iterator[str]:
+    """Yield the lines of a table of proposals."""
+    rows = [(p.id, p.title, p.author, p.opened_at, p.url) for p in proposals]
+    return table(rows, ("ID", "PROPOSAL", "BY", "SINCE", "PAGE")) if rows else iter(["nothing waits"])
+
+
+def approval_lines(proposal: Proposal) -> Iterator[str]:
+    """Yield one line for each approval of a proposal."""
+    for approval in proposal.approvals or ():
+        void = "" if approval.head == proposal.head else ", and void: something was pushed since"
+        yield safe(f"approved by {approval.by} at {approval.head[:12]}{void}")
+
+
 def table(rows: Iterable[Sequence[object]], head: Sequence[str]) -> Iterator[str]:
     """Yield the lines of a table whose columns are as wide as what is in them; empty ones are left out."""
     columns = zip(head, *rows, strict=True)
@@ -186,7 +200,8 @@ def registered_line(version: ModelVersion, events: Iterable[Event]) -> str:
 def diagnosis_line(found: Diagnosis) -> str:
     """Return the line of one diagnosis."""
     fix = "" if found.ok or not found.fix else f"  -> {safe(found.fix)}"
-    return f"{'ok  ' if found.ok else 'FAIL'}  {found.what:<12} {safe(found.words)}{fix}"
+    mark = {True: "ok  ", False: "FAIL", None: "?   "}[found.ok]
+    return f"{mark}  {found.what:<12} {safe(found.words)}{fix}"
 
 
 def model_lines(model: RegisteredModel) -> Iterator[str]:

@@ -55,6 +55,15 @@ def move_branch(git: Git, layout: Layout, ref: str, new: str, old: str | None) -
             judge(tip_of(git, ref), new, old, ref.removeprefix("refs/heads/"), done)
 
 
+def delete_ref(git: Git, layout: Layout, ref: str, old: str) -> None:
+    """Delete ref while it is at old; a branch that is checked out somewhere stays. Conflict if it is elsewhere."""
+    with locked(layout.common / "muster.lock", _LOCK_SECONDS):
+        if _worktree_of(git, layout, ref) is None:
+            done = git.ask("update-ref", "-d", ref, old)
+            if done.returncode and (now := tip_of(git, ref)) is not None:
+                judge(now, "", old, ref.removeprefix("refs/heads/"), done)
+
+
 def recover(git: Git, layout: Layout) -> None:
     """Take back the files that a killed process moved ahead of their branch, if there are any."""
     with locked(layout.common / "muster.lock", _LOCK_SECONDS):

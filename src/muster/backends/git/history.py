@@ -31,14 +31,19 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?P<time>[T ]\d{2}:\d{2}(:\d{2})?(?P<zone>
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One commit of a first-parent line, and the paths it changed among those that were asked for."""
+    """One commit, and the paths it changed against its first parent among those that were asked for."""
 
     commit: str
-    parent: str | None
+    parents: tuple[str, ...]
     author: str  # "Name <email>"
     at: str  # when it was committed: UTC, RFC 3339 with seconds and a Z
     message: str
     paths: tuple[str, ...]
+
+    @property
+    def parent(self) -> str | None:
+        """The first parent; None for a first commit."""
+        return self.parents[0] if self.parents else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +157,8 @@ def _log_entries(fields: Iterator[bytes]) -> Iterator[LogEntry]:
 def _entry(header: list[bytes], touched: list[str]) -> LogEntry:
     commit, parents, author, seconds, message = (field.decode(errors="replace") for field in header)
     at = datetime.fromtimestamp(int(seconds), timezone.utc)
-    parent = parents.split(" ")[0] or None
-    return LogEntry(commit, parent, author, f"{at:%Y-%m-%dT%H:%M:%SZ}", message.rstrip("\n"), tuple(touched))
+    when = f"{at:%Y-%m-%dT%H:%M:%SZ}"
+    return LogEntry(commit, tuple(parents.split()), author, when, message.rstrip("\n"), tuple(touched))
 
 
 def _differences(fields: Iterator[bytes]) -> Iterator[_Difference]:

@@ -80,6 +80,19 @@ class Remote:
                 self.refs(ref).get(ref), new, old, f"{ref.removeprefix(_HEADS)} of {redact(self.name)}", done
             )
 
+    def delete(self, refs: Mapping[str, str]) -> None:
+        """Delete refs, each while it is at the commit given; Conflict, Refused or Unavailable if one is still there."""
+        leases = (f"--force-with-lease={ref}:{old}" for ref, old in refs.items())
+        done = self.git.ask(
+            *("push", "--quiet", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", *leases),
+            *("--", self.name, *(f":{ref}" for ref in refs)),
+        )
+        if done.returncode:
+            left = self.refs(*refs)
+            for ref, old in refs.items():
+                if ref in left:
+                    judge(left[ref], "", old, f"{ref} of {redact(self.name)}", done)
+
     def _fetch(self, refspec: str, *options: str) -> None:
         done = self.git.ask(
             *(

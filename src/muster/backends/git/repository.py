@@ -14,14 +14,14 @@ from ...core.errors import Invalid, MusterError, NotFound, Refused, Unavailable
 from ...core.snapshot import Change, Snapshot
 from . import history
 from .address import is_url, parse_url, redact
-from .checkout import move_branch, recover, tip_of
+from .checkout import delete_ref, move_branch, recover, tip_of
 from .history import LogEntry
 from .layout import Layout, Upstream, find_layout, start_of, upstream_of
 from .merging import merged
 from .objects import GitTree, ObjectPipe, is_oid
 from .process import Git, require_git
-from .remote import Remote
-from .writing import write_commit
+from .remote import Remote, judge
+from .writing import write_commit, write_merge
 
 _HEADS, _TAGS, _UPSTREAM = "refs/heads/", "refs/tags/", "refs/muster/upstream/"
 _BRANCH = re.compile(r"(?!-)[^\x00-\x20\x7f~^:?*\[\\]+")
@@ -176,19 +176,37 @@ class GitRepository:
 
     def tips(self, prefix: str) -> Mapping[str, str]:
         """Return name -> commit of the branches that begin with prefix, such as "proposals/"; fetched."""
-        source = f"{_HEADS}{prefix}"
-        remote, target = self._authority_refs()
+        below = _HEADS if self._authority_remote() in (None, self._remote) else _UPSTREAM
+        found = self._below(f"{_HEADS}{prefix}", f"{below}{prefix}")
+        return {f"{prefix}{name}": oid for name, oid in found.items()}
+
+    def refs(self, prefix: str) -> Mapping[str, str]:
+        """Return full name -> commit of the refs, no branches, below prefix such as "refs/muster/x/"; fetched."""
+        return {f"{prefix}{name}": oid for name, oid in self._below(prefix, prefix).items()}
+
+    def _below(self, source: str, target: str) -> Mapping[str, str]:
+        """The refs below source where the last word is, by the rest of their names, kept here below target."""
+        remote = self._authority_remote()
+        here = self._local_refs(target)
         if remote is None:
-            return self._local_refs(source)
-        found = {ref: oid for ref, oid in remote.refs(f"{source}*").items() if ref.startswith(source)}
-        here = self._local_refs(f"{target}{prefix}")
-        tips = {ref.removeprefix(_HEADS): oid for ref, oid in found.items()}
+            return here
+        there = {ref: oid for ref, oid in remote.refs(f"{source}*").items() if ref.startswith(source)}
+        tips = {ref.removeprefix(source): oid for ref, oid in there.items()}
         if here != tips:
             if self._remote is not None:
                 _make_mirror(self._mirror, next(iter(tips.values()), None))
-            remote.fetch_all(source, f"{target}{prefix}")
-            here = self._local_refs(f"{target}{prefix}")
+            remote.fetch_all(source, target)
+            here = self._local_refs(target)
         return here
+
+    def bring(self, ref: str, commit: str) -> bool:
+        """Tell whether commit is here, or can be fetched by a ref of the repository that has the last word."""
+        if self._commit_here(commit) is None and (remote := self._authority_remote()) is not None:
+            if self._remote is not None:
+                _make_mirror(self._mirror, commit)
+            if ref in remote.refs(ref):
+                remote.fetch(ref, f"refs/muster/seen/{commit[:12]}", commit)
+        return self._commit_here(commit) is not None
 
     # Writing
 
@@ -227,6 +245,38 @@ class GitRepository:
         move_branch(self._git, self._layout, f"{_HEADS}{target}", new, old)
         return None
 
+    def write_ref(self, ref: str, new: str, old: str | None) -> None:
+        """Point a ref that is no branch at new, from old (None: it must not exist), where the last word is."""
+        if (remote := self._authority_remote()) is not None:
+            remote.push(new, old, ref)
+        done = self._git.ask("update-ref", ref, new, *([] if remote is not None else [old or "0" * len(new)]))
+        if remote is None and done.returncode:
+            judge(tip_of(self._git, ref), new, old, ref, done)
+
+    def delete(self, refs: Mapping[str, str]) -> None:
+        """Delete refs, each while it is at the commit given, where the last word is. A checked-out branch stays."""
+        if (remote := self._authority_remote()) is not None:
+            remote.delete(refs)
+            here = [self._kept_at(ref) for ref in refs]
+            self._git.run("update-ref", "--stdin", stdin="".join(f"delete {ref}\n" for ref in here).encode())
+            return
+        for ref, old in refs.items():
+            delete_ref(self._git, self._layout, ref, old)
+
+    def _kept_at(self, ref: str) -> str:
+        """Where a ref of the remote that has the last word is kept here."""
+        if self._remote is not None or not ref.startswith(_HEADS):
+            return ref
+        return _UPSTREAM + ref.removeprefix(_HEADS)
+
+    def merge(
+        self, base: str, tree_of: str, parents: Sequence[str], message: str, author: str, at: datetime
+    ) -> str:
+        """Return a commit on base and more parents that has the files of the commit tree_of. Nothing points at it yet."""
+        for commit in (base, tree_of, *parents):
+            self._require(commit)
+        return write_merge(self._git, tree_of, (base, *parents), message, author, at)
+
     def recover(self) -> None:
         """Take back files that a killed `publish` moved ahead of their branch. The next one does so too."""
         if self._remote is None:
@@ -244,9 +294,43 @@ class GitRepository:
             )
         return done.stdout.decode(errors="replace").rpartition("> ")[0] + ">"
 
+    def target_branch(self) -> str:
+        """Return the branch that changes go to, where the last word is."""
+        if self._remote is not None:
+            return self._branch_of_remote(self._remote)
+        own = self._own_branch()
+        upstream = self._upstream(own)
+        return upstream.ref.removeprefix(_HEADS) if upstream else own or "HEAD"
+
     def root(self) -> Path:
         """Return the directory that relative paths in the registry's configuration are relative to."""
         return self._mirror if self._remote is not None else self._layout.root
+
+    def remote_url(self) -> str | None:
+        """Return the URL that changes are pushed to, as git rewrites it and without credentials; None if nowhere."""
+        if self._remote is not None:
+            return redact(self._git.run("ls-remote", "--get-url", "--", self._remote.name).decode().strip())
+        upstream = self._upstream(self._own_branch())
+        if upstream is None:
+            return None
+        done = self._git.ask("remote", "get-url", "--push", "--", upstream.remote)
+        if done.returncode:  # the branch follows a URL, not a remote that has a name
+            done = self._git.ask("ls-remote", "--get-url", "--", upstream.remote)
+        return redact(done.stdout.decode(errors="surrogateescape").strip()) or None
+
+    def credential(self, url: str) -> str | None:
+        """Return the password that git would use at url: the location's own, or what the user's credential helpers say.
+
+        Nobody is asked for one: None if there is none.
+        """
+        if not url.isprintable():
+            return None
+        silent = {"GIT_ASKPASS": "", "SSH_ASKPASS": "", "GCM_INTERACTIVE": "never"}
+        ask = ("-c", "credential.interactive=false", "credential", "fill")
+        done = self._git.ask(*ask, stdin=f"url={url}\n\n".encode(), env=silent)
+        lines = done.stdout.decode(errors="replace").splitlines() if done.returncode == 0 else []
+        passwords = [line.removeprefix("password=") for line in lines if line.startswith("password=")]
+        return passwords[0] if passwords and passwords[0] else None
 
     def work_tree(self) -> Path | None:
         """Return the top of the work tree; None for a bare repository and for a URL."""
@@ -271,19 +355,19 @@ class GitRepository:
     def _upstream_remote(self, upstream: Upstream) -> Remote:
         return Remote(self._git, upstream.remote, self._layout.common)
 
-    def _authority_refs(self) -> tuple[Remote | None, str]:
-        """The remote that has the last word, if any, and where its branches are kept here."""
+    def _authority_remote(self) -> Remote | None:
+        """The remote that has the last word; None if it is this repository."""
         if self._remote is not None:
-            return self._remote, _HEADS
+            return self._remote
         upstream = self._upstream(self._own_branch())
-        return (None, _HEADS) if upstream is None else (self._upstream_remote(upstream), _UPSTREAM)
+        return None if upstream is None else self._upstream_remote(upstream)
 
     def _local_refs(self, prefix: str) -> Mapping[str, str]:
-        """Return branch name -> commit of the refs that begin with prefix."""
-        base = _UPSTREAM if prefix.startswith(_UPSTREAM) else _HEADS
-        listed = self._git.ask("for-each-ref", "--format=%(objectname) %(refname)", base).stdout
+        """Return the rest of the name -> commit of the refs that begin with prefix."""
+        below = prefix.rpartition("/")[0]
+        listed = self._git.ask("for-each-ref", "--format=%(objectname) %(refname)", below).stdout
         lines = (line.split(" ", 1) for line in listed.decode(errors="surrogateescape").splitlines())
-        return {ref.removeprefix(base): oid for oid, ref in lines if ref.startswith(prefix)}
+        return {ref.removeprefix(prefix): oid for oid, ref in lines if ref.startswith(prefix)}
 
     def _require(self, commit: str) -> None:
         if not is_oid(commit):

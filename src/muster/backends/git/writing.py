@@ -9,7 +9,7 @@ else.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 
 from ...core.errors import Invalid
@@ -41,7 +41,10 @@ def write_commit(git: Git, parent: str | None, change: Change, author: str, at: 
     )
     if not _signs(git):
         return commit
-    return _sign(git, commit, parent, change.message, {**identity.groupdict(), "date": f"@{stamp}"})
+    # The same commit once more with a signature, which fast-import cannot make.
+    parents = () if parent is None else (parent,)
+    who = {**identity.groupdict(), "date": f"@{stamp}"}
+    return _commit_tree(git, commit, parents, change.message, who, "-S")
 
 
 def _commands(parent: str | None, change: Change, identity: str, nothing: str) -> Iterator[bytes]:
@@ -84,18 +87,26 @@ def _signs(git: Git) -> bool:
     return git.ask("config", "--type=bool", "--get", "commit.gpgSign").stdout.strip() == b"true"
 
 
-def _sign(git: Git, commit: str, parent: str | None, message: str, identity: Mapping[str, str]) -> str:
-    """Write the same commit once more with a signature, which fast-import cannot make."""
+def write_merge(
+    git: Git, tree_of: str, parents: Sequence[str], message: str, author: str, at: datetime
+) -> str:
+    """Return a new commit on parents with the files of the commit tree_of, signed as `write_commit` does it."""
+    identity = _IDENTITY.fullmatch(author)
+    if identity is None:
+        raise Invalid(f"{author!r} is not an author: write 'Name <email>'")
+    stamp = f"@{int(at.astimezone(timezone.utc).timestamp())} +0000"
+    signed = ("-S",) if _signs(git) else ()
+    return _commit_tree(git, tree_of, parents, message, {**identity.groupdict(), "date": stamp}, *signed)
+
+
+def _commit_tree(
+    git: Git, tree_of: str, parents: Sequence[str], message: str, identity: Mapping[str, str], *options: str
+) -> str:
     roles = ("AUTHOR", "COMMITTER")
     env = {f"GIT_{role}_{key.upper()}": value for role in roles for key, value in identity.items()}
-    parents = () if parent is None else ("-p", parent)
+    named = (argument for parent in parents for argument in ("-p", parent))
     made = git.run(
-        "-c",
-        "i18n.commitEncoding=UTF-8",
-        "commit-tree",
-        "-S",
-        *parents,
-        f"{commit}^{{tree}}",
+        *("-c", "i18n.commitEncoding=UTF-8", "commit-tree", *options, *named, f"{tree_of}^{{tree}}"),
         stdin=_message(message),
         env=env,
     )

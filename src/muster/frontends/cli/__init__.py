@@ -15,7 +15,16 @@ from typing import Any
 
 import click
 
-from ...core.errors import Conflict, Integrity, Invalid, MusterError, NotFound, Refused, Unavailable
+from ...core.errors import (
+    Conflict,
+    Integrity,
+    Invalid,
+    MusterError,
+    NotFound,
+    Refused,
+    ReviewNeeded,
+    Unavailable,
+)
 
 EXIT_CODES: dict[type[MusterError], int] = {
     NotFound: 3,
@@ -42,7 +51,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pull": ("artifacts", "Bring a version's files here, verified."),
     "load-check": ("artifacts", "Load a version by its format, and say what came of it."),
     "verify": ("artifacts", "Read a version's files in the artifact store, and verify each."),
-    "promote": ("writes", "Move a version into a stage."),
+    "promote": ("writes", "Move a version, or versions of several models, into a stage."),
     "demote": ("writes", "Take a version out of its stage."),
     "rollback": ("writes", "Move a stage or an alias back to what it held before."),
     "alias": ("writes", "Set or remove aliases."),
@@ -51,6 +60,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "yank": ("writes", "Mark a version as not to be used."),
     "rename": ("writes", "Give a model another name."),
     "delete": ("writes", "Delete a version or a model, leaving tombstones."),
+    "propose": ("proposals", "Put several changes into one proposal: one commit, for any number of models."),
+    "proposals": ("proposals", "List, show, approve, merge or close proposals."),
     "check": ("checking", "Check a change, or the whole registry, against every rule."),
     "fmt": ("checking", "Write files in their canonical form."),
     "policy": ("checking", "Show what guards each stage and alias."),
@@ -122,10 +133,11 @@ def run(args: list[str]) -> int:
         return result if isinstance(result, int) else 0
     except MusterError as error:
         hint = error.hint
-        if isinstance(error, Refused) and hint.startswith("propose it"):
-            hint = f"propose it: {shlex.join(['muster', *args, '--propose'])}"
+        if isinstance(error, ReviewNeeded):
+            again = [arg for arg in args if arg != "--direct"]
+            hint = f"propose it: {shlex.join(['muster', *again, '--propose'])}"
         _explain(str(error), hint)
-        return EXIT_CODES.get(type(error), 1)
+        return next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 1)
     except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return INTERRUPTED

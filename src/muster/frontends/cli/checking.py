@@ -6,8 +6,19 @@ from pathlib import Path
 
 import click
 
+from ...core.errors import Conflict
 from .. import report, reports
-from .common import FAILED, RegistryCommand, at_option, command, json_option, open_registry, say
+from .common import (
+    FAILED,
+    RegistryCommand,
+    at_option,
+    chosen_format,
+    command,
+    format_option,
+    json_option,
+    open_registry,
+    say,
+)
 
 _WRITE = "Write a report to a file, too: --write markdown:report.md. Repeat for more."
 
@@ -19,8 +30,11 @@ _WRITE = "Write a report to a file, too: --write markdown:report.md. Repeat for 
     "--artifacts", is_flag=True, help="Ask the remote named by BASE, too, whether every object is there."
 )
 @click.option(
-    "--format", type=click.Choice(list(reports.FORMATS)), help="How to print the report. [default: text]"
+    "--proposal",
+    metavar="ID",
+    help="Judge this proposal, as `muster proposals` names it; its approvals count.",
 )
+@format_option
 @click.option("--write", multiple=True, metavar="FORMAT:PATH", help=_WRITE)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: the same as --format json.")
 @click.pass_context
@@ -30,6 +44,7 @@ def check_command(
     base: str | None,
     head: str | None,
     artifacts: bool,
+    proposal: str | None,
     format: str | None,
     write: tuple[str, ...],
     as_json: bool,
@@ -39,13 +54,19 @@ def check_command(
     The change is what HEAD changes over BASE, judged by the rules and the policy of BASE. Exits with 5 if a rule is
     broken. Nothing of the tree being judged is run, and no DVC command either.
     """
-    if as_json and format not in (None, "json"):
-        raise click.UsageError("--json is --format json: name one format, and write others with --write")
+    shown = chosen_format(format, as_json)
     files = [_file(text) for text in write]
-    assessment = open_registry(ctx).assess(base, head, artifacts)
+    registry = open_registry(ctx)
+    if proposal is None:
+        assessment = registry.assess(base, head, artifacts)
+    else:
+        assessment = registry.proposals.assess(proposal, base, artifacts)
+        if head is not None and registry.commit_of(head) != assessment.head:
+            raise Conflict(
+                f"proposal {proposal} is at {assessment.head[:12]} and not at {head}", "check it again"
+            )
     for kind, path in files:
         path.write_text(reports.report(assessment, kind), encoding="utf-8")
-    shown = "json" if as_json else format or "text"
     click.echo(reports.report(assessment, shown), nl=False)
     if shown != "json":
         found = len(assessment.plan.findings)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ...core.errors import Invalid
-from .. import report
+from ...core.errors import Invalid, ReviewNeeded
+from ...core.proposals import PREFIX
+from .. import report, reports
 
 if TYPE_CHECKING:
     from ...core.operations import Expect, Operation
+    from ...core.plans import Plan
     from ...registry import Registry
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -57,6 +59,19 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
+def format_option(command: F) -> F:
+    """Add --format, of a report on a change."""
+    text = "How to print the report. [default: text]"
+    return click.option("--format", type=click.Choice(list(reports.FORMATS)), help=text)(command)
+
+
+def chosen_format(format: str | None, as_json: bool) -> str:
+    """Return the format that --format and --json name together."""
+    if as_json and format not in (None, "json"):
+        raise click.UsageError("--json is --format json: name one format, and write others with --write")
+    return "json" if as_json else format or "text"
+
+
 def at_option(command: F) -> F:
     """Add --at."""
     text = "As it was at a commit, a git tag or a date (the end of that day, UTC)."
@@ -69,7 +84,13 @@ def write_options(command: F) -> F:
         (
             click.option("--reason", default="", metavar="TEXT", help="Why: it is kept in the history."),
             click.option("--dry-run", is_flag=True, help="Print the plan, and write nothing."),
-            click.option("--propose", is_flag=True, help="Put it on a branch of its own, for review."),
+            click.option(
+                "--propose/--direct",
+                "propose",
+                default=None,
+                help="Put it up for review on a branch of its own, or never do. "
+                "[default: where policy asks for review]",
+            ),
             json_option,
         )
     ):
@@ -143,26 +164,71 @@ def _number(text: str) -> int | float | None:
 
 
 def carry_out(
-    registry: Registry, wanted: Operation, reason: str, dry_run: bool, propose: bool, as_json: bool
+    registry: Registry,
+    wanted: Operation | Sequence[Operation],
+    reason: str,
+    dry_run: bool,
+    propose: bool | None,
+    as_json: bool,
 ) -> int:
-    """Plan, propose or submit an operation, say what came of it, and return the exit code."""
+    """Plan, propose or submit operations as one change, say what came of it, and return the exit code.
+
+    `propose` None: where policy asks for review.
+    """
+    operations = tuple(wanted) if isinstance(wanted, Sequence) else (wanted,)
     if dry_run:
-        plan = registry.plan(wanted)
+        plan = registry.plan(*operations)
         say(report.plan_document(plan) if as_json else plan, lambda _: report.plan_lines(plan), as_json)
         return FAILED if plan.findings else 0
-    if propose:
-        proposal = registry.propose(wanted, reason=reason)
-        say(proposal, lambda made: report.event_lines(made.events), as_json)
-        if not as_json:
-            click.echo(f"proposed on branch {proposal.branch}: check it with", err=True)
-            click.echo(f"    muster check {proposal.base[:12]} {proposal.branch}", err=True)
-        return 0
-    outcome = registry.submit(wanted, reason=reason)
+    outcome = or_propose(propose, lambda: registry.submit(*operations, reason=reason))
+    if outcome is None:
+        return _propose(registry, operations, reason, as_json)
     say(outcome, lambda done: report.event_lines(done.events), as_json)
     if not outcome.events:
         click.echo("nothing to do: it is so already", err=True)
     remind(outcome.note)
     return 0
+
+
+def or_propose(propose: bool | None, write: Callable[[], T]) -> T | None:
+    """Return what write did; None where it shall be proposed instead: `propose`, or where it is None, policy says so."""
+    if propose:
+        return None
+    try:
+        return write()
+    except ReviewNeeded as error:
+        if propose is False:
+            raise
+        click.echo(f"{report.safe(str(error))}: proposing it", err=True)
+        return None
+
+
+def _propose(registry: Registry, operations: Sequence[Operation], reason: str, as_json: bool) -> int:
+    made = registry.propose(*operations, reason=reason, describe=_text_of_proposal)
+    page = made.proposal.url if made.proposal is not None else ""
+    say(
+        made,
+        lambda _: [*report.event_lines(made.events), *([page] if page else [])],
+        as_json,
+    )
+    if as_json:
+        return 0
+    if made.proposal is not None and page:
+        click.echo(f"proposed as {made.proposal.id}, on branch {made.branch}", err=True)
+    elif made.page:
+        click.echo(f"pushed to branch {made.branch}; open the proposal here:\n    {made.page}", err=True)
+        remind(made.note)
+    else:
+        id = made.branch.removeprefix(PREFIX)
+        click.echo(f"proposed on branch {made.branch}: look at it, and merge it, with", err=True)
+        click.echo(f"    muster proposals show {id}\n    muster proposals merge {id}", err=True)
+    return 0
+
+
+def _text_of_proposal(plan: Plan, reason: str) -> str:
+    from ..reports.markdown import proposed_body
+
+    return proposed_body(plan, reason)
 
 
 def remind(note: str) -> None:

@@ -10,7 +10,18 @@ import click
 from ...core import models
 from ...core.registration import Registration
 from .. import report
-from .common import carry_out, command, numbers, open_registry, pairs, remind, say, scalars, write_options
+from .common import (
+    carry_out,
+    command,
+    numbers,
+    open_registry,
+    or_propose,
+    pairs,
+    remind,
+    say,
+    scalars,
+    write_options,
+)
 from .progress import Bar
 
 _MANY: dict[str, Any] = {"multiple": True, "metavar": "KEY=VALUE"}
@@ -49,7 +60,7 @@ def register_command(
     path: Path,
     reason: str,
     dry_run: bool,
-    propose: bool,
+    propose: bool | None,
     as_json: bool,
     **said: Any,
 ) -> int:
@@ -80,9 +91,10 @@ def register_command(
     )
     with Bar() as bar:
         wanted = registry.registration(registration, bar, dry_run)
-    if dry_run or propose:
-        return carry_out(registry, wanted, reason, dry_run, propose, as_json)
-    version, outcome = registry.registered(wanted, reason)
+    done = None if dry_run else or_propose(propose, lambda: registry.registered(wanted, reason))
+    if done is None:
+        return carry_out(registry, wanted, reason, dry_run, True, as_json)
+    version, outcome = done
     say(version, lambda made: [report.safe(str(made))], as_json)
     if not as_json:
         click.echo(report.registered_line(version, outcome.events), err=True)

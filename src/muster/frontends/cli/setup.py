@@ -45,16 +45,20 @@ def init_command(
 
 
 @command("doctor")
+@click.option("--forge", is_flag=True, help="Ask the forge, too, how it protects the registry's branch.")
 @json_option
 @click.pass_context
-def doctor_command(ctx: click.Context, /, as_json: bool) -> int:
-    """Say what is missing or wrong, and how to mend it."""
-    from ...upkeep import diagnose
+def doctor_command(ctx: click.Context, /, forge: bool, as_json: bool) -> int:
+    """Say what is missing or wrong, and how to mend it.
+
+    What only an administrator's token is shown is marked with a question mark.
+    """
+    from ...upkeep import diagnose, diagnose_forge
 
     with open_registry(ctx) as registry:
-        diagnoses = list(diagnose(registry))
+        diagnoses = [*diagnose(registry), *(diagnose_forge(registry) if forge else ())]
     say(diagnoses, lambda found: map(report.diagnosis_line, found), as_json)
-    return 0 if all(d.ok for d in diagnoses) else 1
+    return 1 if any(d.ok is False for d in diagnoses) else 0
 
 
 @click.command("completion")

@@ -26,19 +26,24 @@ from .common import (
 
 
 @command("promote")
-@click.argument("reference")
+@click.argument("references", nargs=-1, required=True, metavar="REFERENCE...")
 @click.argument("stage")
 @expect_option
 @write_options
 @click.pass_context
-def promote_command(ctx: click.Context, /, reference: str, stage: str, expect: str | None, **how: Any) -> int:
-    """Move a version into a stage.
+def promote_command(
+    ctx: click.Context, /, references: tuple[str, ...], stage: str, expect: str | None, **how: Any
+) -> int:
+    """Move a version, or versions of several models, into a stage.
 
     An exclusive stage lets go of the version it holds, which moves to archived, in the same commit.
     """
+    if expect is not None and len(references) > 1:
+        raise click.UsageError("--expect speaks of one version: promote them one by one")
     registry = open_registry(ctx)
-    model, version = registry.upstream().resolve(reference)
-    return carry_out(registry, ops.SetStage(model, version, stage, expectation(expect)), **how)
+    now = registry.upstream()
+    moves = [ops.SetStage(*now.resolve(reference), stage, expectation(expect)) for reference in references]
+    return carry_out(registry, moves, **how)
 
 
 @command("demote")
@@ -69,7 +74,7 @@ def rollback_command(ctx: click.Context, /, pointer: str, to: int | None, **how:
     if not how["reason"].strip() and not how["dry_run"]:
         raise Invalid("to roll back a reason is required", hint="say why with --reason")
     registry = open_registry(ctx)
-    return carry_out(registry, registry.rollback_operation(pointer, to), **how)
+    return carry_out(registry, registry.rollback_operations(pointer, to), **how)
 
 
 @click.group("alias")

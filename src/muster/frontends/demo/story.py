@@ -86,7 +86,7 @@ def _register(scratch: Scratch) -> None:
     scratch.tell("Anybody may promote to staging. To production only a reviewed proposal goes.")
     scratch.type("muster promote diabetes/1 staging")
     scratch.type("muster promote diabetes/2 staging")
-    scratch.type("muster promote diabetes/2 production", exits=4)
+    scratch.type("muster promote diabetes/2 production --direct", exits=4)
 
 
 def _registration(scratch: Scratch, name: str, more: str) -> str:
@@ -100,11 +100,12 @@ def _refuse(scratch: Scratch) -> None:
     scratch.type("muster promote diabetes/1 production --propose")
     branch = _proposal(scratch)
     scratch.type(f"muster check main {branch}", exits=5)
-    scratch.type(f"git push --quiet origin --delete {branch}")
+    scratch.type(f"muster proposals merge {branch}", exits=5)
+    scratch.type(f"muster proposals close {branch}")
 
 
 def _go_live(scratch: Scratch) -> None:
-    scratch.tell("Propose the better one. It passes, and a plain git merge puts it in production.")
+    scratch.tell("Propose the better one. It passes; merging it puts it in production.")
     _propose_and_merge(scratch, "muster promote diabetes@challenger production", "the best rmse so far")
     scratch.tell(
         "At deploy time Python loads whatever is in production, from any folder, its files verified."
@@ -128,11 +129,10 @@ def _go_back(scratch: Scratch) -> None:
 
 
 def _propose_and_merge(scratch: Scratch, promotion: str, reason: str) -> None:
-    scratch.type(f"{promotion} --propose --reason '{reason}'")
+    scratch.type(f"{promotion} --reason '{reason}'")
     branch = _proposal(scratch)
-    scratch.type(f"muster check main {branch}")
-    scratch.type(f"git merge origin/{branch}")
-    scratch.type(f"git push --quiet origin main :{branch}")
+    scratch.type(f"muster proposals show {branch}")
+    scratch.type(f"muster proposals merge {branch}")
 
 
 def _proposal(scratch: Scratch) -> str:

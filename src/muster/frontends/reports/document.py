@@ -22,6 +22,7 @@ def document(found: Brief) -> dict[str, Any]:
         "base": assessment.base,
         "head": assessment.head,
         "authors": list(assessment.authors),
+        "proposal": plain(assessment.proposal),
         "turn": found.turn,
         "events": plain(plan.events),
         "moves": [_move(move) for move in found.moves],

@@ -208,7 +208,8 @@ def undo_line(command: Undo) -> str:
     """Return a command as it is typed. Its words are quoted for a shell, and not otherwise made safe."""
     import shlex
 
-    note = "  # not pre-approved: judged as any move is" if command.gated else ""
+    told = "--propose" in command.words  # says already that it is no short way
+    note = "  # not pre-approved: its gate is asked" if command.gated and not told else ""
     return f'{shlex.join(command.words)} --reason "..."{note}'
 
 
