@@ -175,19 +175,24 @@ def fields_of(spec: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def _below(path: str, field: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], bool]]:
+    field, items = _as_object(field), _as_object(field.get("items", {}))
     if field.get("properties"):
         yield from fields_of(field, f"{path}.")
-    elif field.get("items", {}).get("properties"):
-        yield from fields_of(field["items"], f"{path}[].")
+    elif items.get("properties"):
+        yield from fields_of(items, f"{path}[].")
     elif isinstance(inner := field.get("additionalProperties"), Mapping):
-        inner = next((s for s in inner.get("anyOf", ()) if "properties" in s), inner)
+        inner = _as_object(inner)
         if "review" not in inner.get("properties", {}):
             yield from fields_of(inner, f"{path}.<name>.")
 
 
+def _as_object(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the one of a schema's choices that has fields, or the schema itself."""
+    return next((choice for choice in spec.get("anyOf", ()) if "properties" in choice), spec)
+
+
 def _gate() -> Mapping[str, Any]:
-    choices = load_schema("registry")["properties"]["stages"]["additionalProperties"]["anyOf"]
-    return next(choice for choice in choices if "properties" in choice)
+    return _as_object(load_schema("registry")["properties"]["stages"]["additionalProperties"])
 
 
 def _type(spec: Mapping[str, Any]) -> str:
@@ -201,7 +206,8 @@ def _type(spec: Mapping[str, Any]) -> str:
     kinds = [kinds] if isinstance(kinds, str) else kinds
     if kinds == ["array"]:
         items = spec.get("items", {})
-        return f"list of {items.get('type', 'value')}s" if "properties" not in items else "list of objects"
+        kind = items.get("type", "value")
+        return "list of " + " or ".join(f"{c.get('type', kind)}s" for c in items.get("anyOf", (items,)))
     if kinds == ["object"] and "properties" not in spec:
         inner = spec.get("additionalProperties")
         if not isinstance(inner, Mapping):

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from muster.core import checks, dvcfile, names
 from muster.core import operations as ops
+from muster.core.codeowners import BEGIN, END
 from muster.core.errors import Finding, Invalid, NotFound
 from muster.core.layout_rules import MAX_BYTES
-from muster.core.models import Artifact, ArtifactFile, Lineage, Parent, digest_of
+from muster.core.models import Artifact, ArtifactFile, Evaluation, Lineage, Parent, digest_of
 from muster.core.snapshot import EMPTY, Change, Snapshot
 from support.registry import (
     ANN,
@@ -99,6 +100,17 @@ BOMB = b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
 LOCKED = edited(
     VALID, {CARD: VALID.files[CARD] + b"policy:\n  stages:\n    staging:\n      exclusive: true\n"}
 )
+
+OWNED_BY = ["/models/bikes/  @rides"]
+
+
+def codeowners(*lines: str, guards: str = "/models/*/stages/production.yaml @team") -> bytes:
+    return "\n".join(["* @all", BEGIN, *lines, END, guards, ""]).encode()
+
+
+OWNED = edited(VALID, {"CODEOWNERS": codeowners(*OWNED_BY)})
+JUDGED = "models/taxis/annotations/1.yaml"
+RENAMED_TAXIS = ops.plan(VALID, ops.RenameModel("taxis", "cabs"))
 
 TABLE = [
     # --- files ---
@@ -413,6 +425,26 @@ TABLE = [
         *("annotations of nothing", f"{BIKES}/annotations/7.yaml", yaml("description: x")),
         *("annotations_have_a_version", "7.yaml does not exist"),
     ),
+    a(
+        *("verdict turned", JUDGED, VALID.files[JUDGED].replace(b"passed: true", b"passed: false")),
+        *("evaluations_only_grow", "verdict 1 was changed", "name: bias"),
+    ),
+    a(
+        *("verdict taken away", JUDGED, yaml("description: Fewer trees")),
+        *("evaluations_only_grow", "verdict 1 was taken away"),
+    ),
+    a("verdicts deleted", JUDGED, None, "evaluations_only_grow", "verdict 1 was taken away"),
+    a(
+        *("verdict put before another", JUDGED),
+        yaml(f"evaluations:\n- {{name: x, passed: true, at: '{NOON}', by: me}}"),
+        *("evaluations_only_grow", "verdict 1 was changed", "{name: x"),
+    ),
+    a(
+        *("verdicts lost in a rename", JUDGED, None),
+        *("evaluations_only_grow", "verdict 1 was taken away"),
+        "",
+        {p: d for p, d in RENAMED_TAXIS.files.items() if "annotations" not in p},
+    ),
     # --- pointers ---
     a(
         "dangling alias",
@@ -605,6 +637,65 @@ TABLE = [
         )
     ),
     a(
+        *("guards beside the block of owners", "CODEOWNERS", codeowners(*OWNED_BY, guards="")),
+        *("policy_and_data_are_apart", "two changes"),
+        "",
+        {CARD: VALID.files[CARD]},
+        before=OWNED,
+    ),
+    *(
+        a(name, "CODEOWNERS", data, "codeowners_are_current", says, at, before=before)
+        for name, data, says, at, before in [
+            (
+                "another's line",
+                codeowners("/models/bikes/  @mallory"),
+                "must be '/models/bikes/  @rides'",
+                "/m",
+                OWNED,
+            ),
+            (
+                "a line too many",
+                codeowners(*OWNED_BY, "/models/vans/  @x"),
+                "vans must not be there",
+                "/mod",
+                OWNED,
+            ),
+            (
+                "a line of no model",
+                codeowners(*OWNED_BY, "/models/x/  @x"),
+                "line of x must not",
+                "/mod",
+                OWNED,
+            ),
+            (
+                "a pattern for all",
+                codeowners("/models/*/  @x", *OWNED_BY),
+                "no model's line",
+                "/models/*",
+                OWNED,
+            ),
+            (
+                "a rule in the block",
+                codeowners("* @x", *OWNED_BY),
+                "'* @x' is no model's line",
+                "* @x",
+                OWNED,
+            ),
+            ("an empty line", codeowners("", *OWNED_BY), "'' is no model's line", "", OWNED),
+            ("a line missing", codeowners(), "the line of bikes must be", "", OWNED),
+            ("a line twice", codeowners(*OWNED_BY, *OWNED_BY), "not sorted, each once", "", OWNED),
+            ("a new block", codeowners(), "the line of bikes must be", "", VALID),
+            ("half a block", codeowners(*OWNED_BY).replace(END.encode(), b""), "once each", "", OWNED),
+            ("two blocks", codeowners(*OWNED_BY) * 2, "once each", "", OWNED),
+        ]
+    ),
+    a(
+        *("owners beside an old block", "CODEOWNERS", codeowners(*OWNED_BY), "codeowners_are_current"),
+        *("the line of bikes must be '/models/bikes/  @ann'", "/models/bikes"),
+        {CARD: yaml("name: bikes\nowners: ['@ann']")},
+        before=OWNED,
+    ),
+    a(
         *(
             "model's policy beside a promotion",
             CARD,
@@ -734,6 +825,24 @@ def test_a_label_cannot_stand_in_for_an_empty_stage() -> None:
 def test_a_parent_whose_model_was_renamed_is_still_there() -> None:
     renamed = after(VALID, ops.plan(VALID, ops.RenameModel("bikes", "rides")))
     assert checks.check(EMPTY, Change(renamed.files)) == []
+
+
+def test_verdicts_are_added_and_move_and_go_with_their_version() -> None:
+    verdict = Evaluation("bias", False, NOON, "risk-bot")
+    for wanted in (
+        ops.Annotate("taxis", 1, evaluations=(verdict,)),
+        ops.RenameModel("taxis", "cabs"),
+        ops.DeleteVersion("taxis", 1, ANN, NOON, "wrong"),
+        ops.DeleteModel("taxis", ANN, NOON, "wrong"),
+    ):
+        assert checks.check(VALID, ops.plan(VALID, wanted)) == []
+    slipped = {p: d and d.replace(b"passed: true", b"passed: false") for p, d in RENAMED_TAXIS.files.items()}
+    assert {f.rule for f in checks.check(VALID, Change(slipped))} == {"evaluations_only_grow"}
+
+
+def test_annotations_that_nobody_can_read_can_be_mended() -> None:
+    broken = edited(VALID, {JUDGED: b"evaluations: ["})
+    assert checks.check(broken, Change({JUDGED: VALID.files[JUDGED]})) == []
 
 
 def test_a_model_with_deleted_versions_can_be_renamed() -> None:

@@ -39,7 +39,7 @@ def muster(server: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
 VERSION_KEYS = {
     "model", "version", "label", "stage", "aliases", "commit", "digest", "problem", "description", "tags", "evaluations", "yanked",
     "created_at", "created_by", "artifacts", "signature", "input_example", "requirements", "metrics", "params",
-    "lineage", "model_card", "extra",
+    "lineage", "model_card", "model_card_sections", "extra",
 }  # fmt: skip
 MODEL_KEYS = {
     "name", "description", "owners", "tags", "versions", "deleted", "aliases", "stages", "formerly", "problem",

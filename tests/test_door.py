@@ -116,6 +116,7 @@ def test_a_model_card_from_elsewhere_is_stored_with_the_model(
     card.write_text("# Bikes\n")
     version = registry.register("bikes", model, model_card=card)
     assert version.manifest.model_card == "CARD.md"
+    assert version.manifest.model_card_sections == ("Bikes",)
     assert [a.path for a in version.manifest.artifacts] == ["model.bin", "CARD.md"]
     registry.pull("bikes/1", tmp_path / "out")
     assert (tmp_path / "out" / "CARD.md").read_text() == "# Bikes\n"

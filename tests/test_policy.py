@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muster.core import checks, plans
+from muster.core import checks, demands, plans
 from muster.core import operations as ops
+from muster.core.demands import EvaluationDemand, duration
 from muster.core.errors import Invalid, NotFound, Refused
 from muster.core.models import Annotations, Evaluation, Manifest, ModelVersion, Signature
 from muster.core.policy import (
@@ -20,7 +21,6 @@ from muster.core.policy import (
     Gate,
     Pointer,
     Policy,
-    duration,
     is_rollback,
     needs_review,
     unmet,
@@ -40,6 +40,7 @@ from support.registry import (
 )
 
 NOW = datetime(2026, 5, 2, 12, tzinfo=timezone.utc)
+BIAS = (EvaluationDemand("bias"),)
 PRODUCTION = Pointer("stage", "m", "production")
 CHAMPION = Pointer("alias", "m", "champion")
 WIDER = Signature(inputs=(*(SIGNATURE.inputs or ()), {"name": "wind", "type": "double", "required": True}))
@@ -99,9 +100,9 @@ def test_a_gate_that_demands_nothing_lets_everything_pass() -> None:
         (Gate(signature="compatible"), candidate(signature=None), "a signature is required"),
         (Gate(tags={"risk": "passed"}), candidate(), "tag risk must be 'passed', and is missing"),
         (Gate(tags={"risk": "passed"}), candidate(judged(risk="failed")), "and is 'failed'"),
-        (Gate(evaluations=("bias",)), candidate(), "evaluation bias must have passed, and is missing"),
-        (Gate(evaluations=("bias",)), candidate(judged(False)), "and has failed"),
-        (Gate(evaluations=("bias",)), candidate(judged(True, False)), "and has failed"),
+        (Gate(evaluations=BIAS), candidate(), "evaluation bias must have passed, and is missing"),
+        (Gate(evaluations=BIAS), candidate(judged(False)), "and has failed"),
+        (Gate(evaluations=BIAS), candidate(judged(True, False)), "and has failed"),
         (rmse(max=60), candidate(metrics={}), "metric rmse is required and is missing"),
         (rmse(max=60), candidate(metrics={"rmse": float("nan")}), "metric rmse is required and is nan"),
         (rmse(max=60), candidate(metrics={"rmse": float("-inf")}), "metric rmse is required and is -inf"),
@@ -128,7 +129,7 @@ def test_a_demand_that_is_not_met_says_what_is_and_what_must_be(
         (Gate(signature=True), candidate()),
         (Gate(signature=True), candidate(signature=Signature(inputs=()))),
         (Gate(tags={"risk": "passed"}), candidate(judged(risk="passed"))),
-        (Gate(evaluations=("bias",)), candidate(judged(False, True))),
+        (Gate(evaluations=BIAS), candidate(judged(False, True))),
         (rmse(max=50, min=50), candidate()),
     ],
     ids=lambda value: repr(value)[:60],
@@ -247,7 +248,7 @@ def test_every_demand_is_read_from_registry_yaml() -> None:
     read = Policy.of(Snapshot(None, {"registry.yaml": policy(text)})).gate("stage", "production")
     assert read == Gate(
         *(False, True, ("staging",), timedelta(days=7), 2, "compatible", ("onnx",), True, 9, {"a": "b"}),
-        *({"rmse": Bound(1, 2, (3,), ("4%",))}, ("bias",), True),
+        *({"rmse": Bound(1, 2, (3,), ("4%",))}, (EvaluationDemand("bias"),), True),
     )
 
 
@@ -331,6 +332,15 @@ _numbers = st.sampled_from([None, 0.0, 1.0, 2.0])
 _allowances = st.lists(st.sampled_from([0.0, 1.0, "10%", "50%"]), max_size=2).map(tuple)
 _bounds = st.builds(Bound, _numbers, _numbers, _allowances, _allowances)
 _some = st.lists(st.sampled_from(["a", "b", "c"]), max_size=2, unique=True).map(tuple)
+_some_evaluations = st.lists(
+    st.builds(
+        EvaluationDemand,
+        st.sampled_from("ab"),
+        st.sampled_from([None, timedelta(hours=1), timedelta(days=1)]),
+        st.sampled_from([(), ("@x",), ("X", "@y"), ("@y",)]),
+    ),
+    max_size=2,
+).map(lambda wanted: demands.both(wanted, ()))
 _demands: dict[str, st.SearchStrategy[Any]] = {
     "exclusive": st.booleans(),
     "review": st.booleans(),
@@ -343,27 +353,34 @@ _demands: dict[str, st.SearchStrategy[Any]] = {
     "max_size": st.none() | st.integers(1, 5),
     "tags": st.dictionaries(st.sampled_from("ab"), st.just("x"), max_size=1),
     "metrics": st.dictionaries(st.sampled_from(["rmse", "mae"]), _bounds, max_size=2),
-    "evaluations": _some,
+    "evaluations": _some_evaluations,
+    "card_sections": st.lists(st.sampled_from(["Use", "use:", "Limits"]), max_size=2).map(
+        lambda wanted: demands.united(wanted, ())
+    ),
     "rollback_review": st.sampled_from([None, True, False]),
 }
 _gates = st.fixed_dictionaries({}, optional=_demands).map(lambda demands: Gate(**demands))
 _values = st.sampled_from([0.0, 0.5, 1.0, 1.5, 2.0, float("nan"), float("inf")])
 _metrics = st.dictionaries(st.sampled_from(["rmse", "mae"]), _values)
 _signatures = st.sampled_from([None, SIGNATURE, WIDER])
+_moments = st.sampled_from(
+    [NOON, "2026-05-02T11:30:00Z", "2026-05-02T12:04:00Z", "2026-05-03T00:00:00Z", "soon"]
+)
 _candidates = st.builds(
     lambda metrics, format, signature, card, tags, evaluations: candidate(
-        Annotations(tags=tags, evaluations=tuple(Evaluation(n, p, NOON, "x") for n, p in evaluations)),
+        Annotations(tags=tags, evaluations=tuple(Evaluation(*verdict) for verdict in evaluations)),
         *(format,),
         metrics=metrics,
         signature=signature,
         model_card=card,
+        model_card_sections=("Use",) if card else (),
     ),
     _metrics,
     st.sampled_from(["a", "b", "c"]),
     _signatures,
     st.sampled_from([None, "README.md"]),
     st.dictionaries(st.sampled_from("ab"), st.sampled_from("xy")),
-    st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=3),
+    st.lists(st.tuples(st.sampled_from("ab"), st.booleans(), _moments, st.sampled_from("xyz")), max_size=4),
 )
 _incumbents = st.none() | st.builds(lambda m, s: incumbent(metrics=m, signature=s), _metrics, _signatures)
 _stages = st.sampled_from([None, "a", "b", "C"])

@@ -365,7 +365,7 @@ def test_a_merge_loses_no_race(server: Path) -> None:
         assessed = str(proposals.assess(made.branch).base)
         now = commit(server, BEA, **{"README.md": "words\n"})
         with pytest.raises(Conflict):
-            proposals._forge().merge(made.branch.removeprefix("proposals/"), made.commit, assessed, "late")
+            proposals._forge.merge(made.branch.removeprefix("proposals/"), made.commit, assessed, "late")
         assert tip(server) == now
 
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from muster.core.brief import Approvals, Brief, GateChange, Move, Registered, Row
+from muster.core.demands import EvaluationDemand
 from muster.core.errors import Finding
 from muster.core.events import Event
 from muster.core.plans import Assessment, Plan
@@ -104,7 +105,7 @@ def briefs(draw: st.DrawFn) -> Brief:
     findings = tuple(Finding(b, c, d, n, n, e) for n in range(draw(st.integers(0, 30))))
     events = tuple(Event("file_changed", text) for text in texts)
     new = Registered(a, 1, b, (c, d), 5, 1, e, {f: 1.0, g: 2.0})
-    gate = GateChange("stage", a, b, Gate(tags={c: d}), Gate(evaluations=(e,)))
+    gate = GateChange("stage", a, b, Gate(tags={c: d}), Gate(evaluations=(EvaluationDemand(e),)))
     assessment = Assessment(Plan(EMPTY, Change({}), EMPTY, events, findings), BASE, HEAD, (f, g))
     turn = draw(st.sampled_from(["author", "reviewers", "merger", "nobody"]))
     return Brief(assessment, (move,), (new,), (gate,), (asked,), findings, turn)

@@ -39,11 +39,11 @@ class Proposals:
 
     def list(self) -> Sequence[Proposal]:
         """Return the open proposals, the newest first, without their approvals."""
-        return self._forge().proposals()
+        return self._forge.proposals()
 
     def get(self, id: str) -> Proposal:
         """Return one proposal, with its approvals."""
-        forge = self._forge()
+        forge = self._forge
         if id.startswith(PREFIX) and forge.kind != "git":
             found = forge.proposals(id)
             if not found:
@@ -61,7 +61,7 @@ class Proposals:
     def approve(self, id: str, head: str | None = None) -> Proposal:
         """Approve a proposal as it is, or as it is at the commit `head`; Conflict if it has moved on from there."""
         proposal = self.get(id)
-        self._forge().approve(proposal.id, head or proposal.head)
+        self._forge.approve(proposal.id, head or proposal.head)
         return self.get(proposal.id)
 
     def merge(self, id: str, head: str | None = None, reason: str = "") -> Outcome:
@@ -83,13 +83,13 @@ class Proposals:
         assessment.plan.require_sound()
         why = reason or reason_of(self._message_of(proposal.head))
         words = message(assessment.plan.summary or proposal.title, why, [a.by for a in assessment.approvals])
-        commit = self._forge().merge(proposal.id, proposal.head, str(assessment.base), words)
+        commit = self._forge.merge(proposal.id, proposal.head, str(assessment.base), words)
         return Outcome(commit, assessment.plan.events)
 
     def close(self, id: str) -> Proposal:
         """Close a proposal without merging it; its branch goes."""
         proposal = self.get(id)
-        self._forge().close(proposal.id)
+        self._forge.close(proposal.id)
         return proposal
 
     def settings(self) -> Sequence[Setting]:
@@ -113,7 +113,9 @@ class Proposals:
             raise Invalid("there is nothing to propose: the registry is like that already")
         branch, target = PREFIX + requests.proposal_id(wanted), self._git.target_branch()
         forge, note = self._reachable()  # before anything is written
-        commit = self._brought_up_to_date(plan, branch, reason)
+        there = self._git.tips(branch).get(branch)
+        reason = reason or (reason_of(self._message_of(there)) if there else "")
+        commit = self._brought_up_to_date(plan, branch, there, reason)
         made = Proposed(branch, commit, plan.before.commit, plan.events, note=note)
         if forge is None:
             return replace(made, page=self._place.page(branch, target) if self._place else "")
@@ -121,7 +123,7 @@ class Proposals:
         return replace(made, proposal=forge.open(branch, target, plan.summary, body))
 
     def _assess(self, proposal: Proposal, base: str | None = None, artifacts: bool = False) -> Assessment:
-        kind = self._forge().kind
+        kind = self._forge.kind
         ref = _HEADS_OF.get(kind, "refs/heads/{}").format(
             proposal.id if kind in _HEADS_OF else proposal.branch
         )
@@ -135,10 +137,9 @@ class Proposals:
     def _message_of(self, commit: str) -> str:
         return next(iter(self._git.log(commit, limit=1))).message
 
-    def _brought_up_to_date(self, plan: Plan, branch: str, reason: str) -> str:
+    def _brought_up_to_date(self, plan: Plan, branch: str, there: str | None, reason: str) -> str:
         """Return the branch's commit, which carries out plan: the one that is there, or a new one."""
         base = str(plan.before.commit)
-        there = self._git.tips(branch).get(branch)
         commit = self._registry._write(plan, reason)
         if there is not None:
             waiting = self._git.between(base, there, 2)
@@ -151,6 +152,7 @@ class Proposals:
         self._git.publish(commit, there, branch)
         return commit
 
+    @cached_property
     def _forge(self) -> Forge:
         """The forge the registry lives on; Refused if it cannot be asked in anybody's name."""
         from .backends.forges import connect
@@ -163,7 +165,7 @@ class Proposals:
     def _reachable(self) -> tuple[Forge | None, str]:
         """The forge, or why it cannot be asked."""
         try:
-            return self._forge(), ""
+            return self._forge, ""
         except (Refused, Unavailable) as error:
             return None, f"{error}; {error.hint}" if error.hint else str(error)
 

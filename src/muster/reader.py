@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .core.history import Entry
     from .core.models import ModelVersion, RegisteredModel
     from .core.policy import Policy
+    from .core.replay import Replayed
 
 R = TypeVar("R", bound="Reader")
 
@@ -178,6 +179,17 @@ class Reader:
         from .core.policy import Policy
 
         return Policy.of(self.snapshot(), model)
+
+    def replay(self, policy: str = "", *, model: str | None = None, since: str = "") -> Iterator[Replayed]:
+        """Yield every past move of a stage or an alias, oldest first, as a policy would have judged it then.
+
+        `policy` is a file, or a commit, git tag or date whose registry.yaml and models' own policies are taken; ""
+        is what is in force. A file leaves each model the policy of its own that it had. `model` keeps to one model, and
+        `since`, a day or a revision, to what came after. Approvals are not replayed.
+        """
+        from .replaying import replayed
+
+        return replayed(self, policy, model, since)
 
     def pull(self, reference: str, output: str | os.PathLike[str], progress: Progress | None = None) -> Path:
         """Put a version's files into output, a new or empty directory, each verified against its SHA-256."""

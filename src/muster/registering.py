@@ -38,6 +38,8 @@ def prepare(
     """
     path = Path(said.path)
     described, code = formats.describe(path, said.format), _training_code(path, registry)
+    if said.model_card is not None:
+        described = replace(described, model_card_sections=formats.sections(Path(said.model_card)))
 
     def wanted(stored: Stored) -> RegisterVersion:
         return registration.request(said, described, stored, by, at, code, path.is_file())

@@ -309,6 +309,12 @@ class Registry(Judge):
 
         return self.submit(requests.annotation(self.upstream(), reference, **said), reason=reason)
 
+    def sync_owners(self, *, reason: str = "") -> Outcome:
+        """Write into CODEOWNERS who owns which model: the block that a change of owners keeps current from then on."""
+        from .core.operations import SyncOwners
+
+        return self.submit(SyncOwners(), reason=reason)
+
     def yank(self, reference: str, *, reason: str = "", undo: bool = False) -> Outcome:
         """Mark a version as not to be used, or as usable again."""
         from .core.operations import Yank

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from math import inf, isfinite
 from typing import Literal
 
 from . import undo
+from .demands import EvaluationDemand
 from .errors import Finding, MusterError
 from .events import with_renames
 from .models import Manifest, Metrics, ModelVersion, Signature
@@ -226,7 +228,7 @@ def _compared(plan: Plan, before: Snapshot, move: Move) -> Iterator[Move]:
 
 
 def _side_by_side(plan: Plan, move: Move, gate: Gate, old: ModelVersion | None, new: ModelVersion) -> Move:
-    rows = tuple(_rows(gate, old, new))
+    rows = tuple(_rows(gate, old, new, plan.judged_at))
     # A demand that is not met and that no finding speaks of was not made: the version goes back to where it was.
     unmet = any(row.passed is False for row in rows)
     spared = unmet and not any(finding.path == move.pointer.path for finding in plan.findings)
@@ -253,7 +255,7 @@ def _urgency(row: Row) -> tuple[int, bool, float]:
 # --- how versions compare --------------------------------------------------------------------------------------------
 
 
-def _rows(gate: Gate, old: ModelVersion | None, new: ModelVersion) -> Iterator[Row]:
+def _rows(gate: Gate, old: ModelVersion | None, new: ModelVersion, now: datetime | None) -> Iterator[Row]:
     """A row for each metric that either version has or the gate names, and for whatever else they compare by."""
     before: Metrics = old.metrics if old is not None else {}
     incumbent = old.manifest if old is not None else None
@@ -262,21 +264,27 @@ def _rows(gate: Gate, old: ModelVersion | None, new: ModelVersion) -> Iterator[R
         bound = gate.metrics.get(name)
         part = Gate(metrics={name: bound}) if bound is not None else Gate()
         yield _gated(row, ", ".join(_words(bound)) if bound is not None else "", part, new, incumbent)
-    yield from _words_demanded(gate, old, new)
+    yield from _words_demanded(gate, old, new, now)
     yield from _content(gate, old, new)
 
 
-def _words_demanded(gate: Gate, old: ModelVersion | None, new: ModelVersion) -> Iterator[Row]:
+def _words_demanded(
+    gate: Gate, old: ModelVersion | None, new: ModelVersion, now: datetime | None
+) -> Iterator[Row]:
     incumbent = old.manifest if old is not None else None
     for key, value in gate.tags.items():
         row = Row("tag", key, old.tags.get(key) if old is not None else None, new.tags.get(key))
         yield _gated(row, f"must be {value}", Gate(tags={key: value}), new, incumbent)
-    for name in gate.evaluations:
-        row = Row("evaluation", name, _verdict(old, name), _verdict(new, name))
-        yield _gated(row, "must have passed", Gate(evaluations=(name,)), new, incumbent)
+    for demand in gate.evaluations:
+        there, proposed = (_verdict(version, demand, now) for version in (old, new))
+        passed = not any(True for _ in demand.unmet(new.annotations.evaluations, now))
+        words = f"must have passed{demand}"
+        yield Row("evaluation", demand.name, there, proposed, gate=words, passed=passed)
     if gate.model_card:
         row = Row("model card", "", incumbent.model_card if incumbent else None, new.manifest.model_card)
-        yield _gated(row, "required", Gate(model_card=True), new, incumbent)
+        sections = f" with {', '.join(gate.card_sections)}" if gate.card_sections else ""
+        part = Gate(model_card=True, card_sections=gate.card_sections)
+        yield _gated(row, f"required{sections}", part, new, incumbent)
 
 
 def _content(gate: Gate, old: ModelVersion | None, new: ModelVersion) -> Iterator[Row]:
@@ -322,9 +330,9 @@ def _words(bound: Bound) -> Iterator[str]:
     yield from (f"rise at most {most}" for most in bound.max_rise)
 
 
-def _verdict(version: ModelVersion | None, name: str) -> str | None:
-    verdicts = [e.passed for e in version.annotations.evaluations if e.name == name] if version else []
-    return ("passed" if verdicts[-1] else "failed") if verdicts else None
+def _verdict(version: ModelVersion | None, demand: EvaluationDemand, now: datetime | None) -> str | None:
+    newest = demand.newest(version.annotations.evaluations, now) if version is not None else None
+    return None if newest is None else "passed" if newest[1] else "failed"
 
 
 def _columns(signature: Signature | None) -> str | None:
@@ -417,7 +425,7 @@ def _mendable(plan: Plan, review: Review | None) -> Iterator[Finding]:
     waiting = {}
     for pointer in plan.moves:
         gate = _policy(plan.before, pointer.model).gate(pointer.kind, pointer.name)
-        demands = tuple(unapproved(gate, _owners(plan.before, pointer.model), review))
+        demands = tuple(unapproved(gate, pointer.model, _owners(plan.before, pointer.model), review))
         if demands:
             waiting[pointer.path] = demands
     for finding in plan.findings:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from . import names
+from . import codeowners, names
 from .errors import Finding, Invalid, NotFound
 from .judgement import Case, Judgement, Rule
 from .layout_rules import (
@@ -38,6 +38,7 @@ from .snapshot import Change, Snapshot
 from .version_rules import (
     annotations_have_a_version,
     digest_is_of_its_files,
+    evaluations_only_grow,
     files_it_names_exist,
     former_name_stays,
     model_file_fits_its_place,
@@ -77,6 +78,7 @@ CHECKS: tuple[Rule, ...] = (
     files_it_names_exist,
     parents_exist,
     annotations_have_a_version,
+    evaluations_only_grow,
     pointer_resolves,
     nothing_points_at_it,
     label_is_the_versions,
@@ -99,12 +101,13 @@ def registry_is_declared(judgement: Judgement) -> Iterator[Finding]:
 def policy_and_data_are_apart(judgement: Judgement) -> Iterator[Finding]:
     """Policy, DVC's configuration, CODEOWNERS and workflows never change together with models.
 
-    A reader approves one or the other; and a state without a registry.yaml is a registry being born.
+    A reader approves one or the other. The block of CODEOWNERS that is derived from the models may change with them.
+    A state without a registry.yaml is a registry being born.
     """
     if names.REGISTRY not in judgement.before:
         return
     paths = {*judgement.change.files, *judgement.change.special}
-    policy = sorted(p for p in paths if p in _POLICY_FILES or p.startswith(_POLICY_DIRECTORIES))
+    policy = sorted(p for p in paths if _is_policy(p) and not _is_derived(judgement, p))
     models = any(p.startswith(f"{names.MODELS}/") for p in paths)
     guards = sorted(p for p in paths if p.endswith("/model.yaml") and _policy_changes(judgement, p))
     moves = guards and any(
@@ -114,6 +117,22 @@ def policy_and_data_are_apart(judgement: Judgement) -> Iterator[Finding]:
         path = (policy or guards)[0]
         message = "policy and models change together: make it two changes, so that each is judged by what was before"
         yield Finding(path, policy_and_data_are_apart.__name__, message)
+
+
+def codeowners_are_current(judgement: Judgement) -> Iterator[Finding]:
+    """Where CODEOWNERS has a block of models' owners, it says what the models say."""
+    yield from codeowners.stale(judgement.original, judgement.after, judgement.change)
+
+
+def _is_policy(path: str) -> bool:
+    return path in _POLICY_FILES or path.startswith(_POLICY_DIRECTORIES)
+
+
+def _is_derived(judgement: Judgement, path: str) -> bool:
+    """Whether nothing of a file changes but the block of owners, of which `codeowners_are_current` sees that it is so."""
+    if path not in codeowners.PATHS or path in judgement.change.special:
+        return False
+    return codeowners.only_block_differs(judgement.original.files.get(path), judgement.after.files.get(path))
 
 
 def _policy_changes(judgement: Judgement, path: str) -> bool:
@@ -130,6 +149,7 @@ def _policy_changes(judgement: Judgement, path: str) -> bool:
 CHANGE_CHECKS: tuple[Callable[[Judgement], Iterator[Finding]], ...] = (
     registry_is_declared,
     policy_and_data_are_apart,
+    codeowners_are_current,
 )
 
 

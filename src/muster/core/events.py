@@ -89,6 +89,7 @@ _WEIGHT: dict[str, int] = {
     "model_deleted": 3,
     "version_deleted": 4,
     "version_yanked": 4,
+    "file_changed": 10,
 }
 _LAST = {"staging": 1, "archived": 2}
 

@@ -319,6 +319,7 @@ def manifest_from(document: Any, path: str = "") -> Manifest:
             params=_mapping(document, "params"),
             lineage=_lineage_from(_mapping(document, "lineage")),
             model_card=document.get("model_card"),
+            model_card_sections=tuple(map(str, _list(document, "model_card_sections"))),
             extra=_mapping(document, "extra"),
         )
     except (KeyError, TypeError, AttributeError, IndexError) as error:
@@ -343,6 +344,7 @@ def manifest_to(manifest: Manifest) -> dict[str, Any]:
             params=dict(manifest.params),
             lineage=_lineage_to(manifest.lineage),
             model_card=manifest.model_card,
+            model_card_sections=list(manifest.model_card_sections),
             extra=dict(manifest.extra),
         ),
     }
@@ -468,6 +470,10 @@ def _lineage_to(lineage: Lineage) -> dict[str, Any]:
 
 
 def _evaluation_from(document: Mapping[str, Any]) -> Evaluation:
+    if not all(isinstance(document[key], str) for key in ("name", "at", "by")) or not isinstance(
+        document["passed"], bool
+    ):
+        raise TypeError("an evaluation is malformed")
     return Evaluation(
         name=document["name"],
         passed=document["passed"],

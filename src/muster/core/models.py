@@ -136,6 +136,7 @@ class Manifest:
     params: Params = field(default_factory=dict)
     lineage: Lineage = field(default_factory=Lineage)
     model_card: str | None = None  # path of a Markdown file in the artifact
+    model_card_sections: tuple[str, ...] = ()  # its headings, as they were when it was registered
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -278,7 +279,7 @@ class RegisteredModel:
 class Described:
     """What an artifact says about itself, read from its files and never by running it.
 
-    `input_example` and `model_card` are paths relative to the artifact.
+    `input_example` and `model_card` are paths relative to the artifact; `model_card_sections` are the card's headings.
     """
 
     format: str
@@ -291,6 +292,7 @@ class Described:
     run: Run | None = None
     model_card: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    model_card_sections: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import departures, dvcfile, manifest, names
+from . import codeowners, departures, dvcfile, manifest, names
 from .departures import Files
 from .errors import Conflict, Integrity, Invalid, NotFound
 from .events import events, summary
@@ -153,6 +153,11 @@ class DeleteModel:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class SyncOwners:
+    """Write into CODEOWNERS who owns which model. Operations that change owners keep its block current themselves."""
+
+
 Operation = (
     CreateModel
     | RegisterVersion
@@ -165,6 +170,7 @@ Operation = (
     | RenameModel
     | DeleteVersion
     | DeleteModel
+    | SyncOwners
 )
 
 
@@ -176,6 +182,7 @@ def plan(snapshot: Snapshot, *operations: Operation) -> Change:
     files: Files = {}
     for operation in operations:
         files |= _files(snapshot.apply(Change(files)) if files else snapshot, operation)
+    files |= codeowners.following(snapshot, files)
     change = Change({path: data for path, data in files.items() if not _is_so(snapshot, path, data)})
     return replace(change, message=summary(events(snapshot, change))) if change else change
 
@@ -234,6 +241,8 @@ def _files(snapshot: Snapshot, operation: Operation) -> Files:
             return departures.delete_version(snapshot, model, version, by, at, reason)
         case DeleteModel(model, by, at, reason):
             return departures.delete_model(snapshot, model, by, at, reason)
+        case SyncOwners():
+            return codeowners.synced(snapshot)
 
 
 def _create(snapshot: Snapshot, new: CreateModel) -> Files:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from . import checks, names, operations
 from .errors import Finding, Invalid, MusterError, ReviewNeeded
@@ -23,7 +24,7 @@ class Plan:
 
     `after` is what it leads to, `moves` are the pointers it moves with the versions each gains. `review` says why it
     may only enter by a proposal (empty: it may enter directly), and `pre_approved` what enters directly only because
-    it is a rollback.
+    it is a rollback. `judged_at` is the moment for which ages were judged, where a clock was asked.
     """
 
     before: Snapshot
@@ -34,6 +35,7 @@ class Plan:
     moves: Mapping[Pointer, tuple[int, ...]] = field(default_factory=dict)
     review: tuple[str, ...] = ()
     pre_approved: tuple[str, ...] = ()
+    judged_at: datetime | None = None
 
     @property
     def summary(self) -> str:
@@ -114,8 +116,10 @@ def judged(before: Snapshot, change: Change, after: Snapshot, evidence: Evidence
     except MusterError:
         if not findings:
             raise
-        return Plan(before, change, after, found, findings)  # what cannot be read is found, and moves nothing
-    return Plan(before, change, after, found, findings, moves, review, approved)
+        return Plan(
+            before, change, after, found, findings, judged_at=evidence.now
+        )  # what cannot be read is found, and moves nothing
+    return Plan(before, change, after, found, findings, moves, review, approved, evidence.now)
 
 
 def _moves(before: Snapshot, change: Change, after: Snapshot) -> dict[Pointer, tuple[int, ...]]:

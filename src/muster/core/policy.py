@@ -8,16 +8,16 @@ reads the policy of the state *before* it.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from . import manifest, names
+from . import demands, manifest, names
+from .demands import EvaluationDemand, duration, in_words
 from .errors import NotFound
 from .models import Annotations, Manifest, ModelVersion
-from .proposals import Review
+from .proposals import Review, identities
 from .signatures import signature_compatibility
 from .snapshot import Snapshot, did_you_mean
 
@@ -122,8 +122,9 @@ class Gate:
     max_size: int | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, Bound] = field(default_factory=dict)
-    evaluations: tuple[str, ...] = ()
+    evaluations: tuple[EvaluationDemand, ...] = ()
     rollback_review: bool | None = None  # None: a rollback is a move like any other
+    card_sections: tuple[str, ...] = ()  # which the model card must have
 
     @property
     def needs_review(self) -> bool:
@@ -149,8 +150,9 @@ class Gate:
             max_size=_pick(min, self.max_size, other.max_size),
             tags={**other.tags, **self.tags},  # one value for a tag: this gate's, where they differ
             metrics=metrics,
-            evaluations=tuple(dict.fromkeys(self.evaluations + other.evaluations)),
+            evaluations=demands.both(self.evaluations, other.evaluations),
             rollback_review=None if self.rollback_review is None else any(r for r in rollback if r),
+            card_sections=demands.united(self.card_sections, other.card_sections),
         )
 
     def unmet(
@@ -172,9 +174,9 @@ class Gate:
             yield f"it must be in {' or '.join(self.from_stages)} first, and is in {stage_now or 'no stage'}"
         if self.soak and (entered is None or now is None or now - entered < self.soak):
             spent = f"has been there since {entered:%Y-%m-%d %H:%M} UTC" if entered else "is in no stage"
-            yield f"it must stay in {stage_now or 'a stage'} for {_words(self.soak)} first, and {spent}"
+            yield f"it must stay in {stage_now or 'a stage'} for {in_words(self.soak)} first, and {spent}"
         yield from self._unmet_content(version.manifest, incumbent)
-        yield from self._unmet_words(version.annotations)
+        yield from self._unmet_words(version.annotations, now)
         for name, bound in self.metrics.items():
             yield from bound.unmet(name, version.metrics, incumbent)
 
@@ -184,7 +186,10 @@ class Gate:
         if self.max_size is not None and new.size > self.max_size:
             yield f"it has {new.size} bytes, at most {self.max_size} are allowed"
         if self.model_card and new.model_card is None:
-            yield "a model card is required"
+            named = f" with the sections {', '.join(self.card_sections)}" if self.card_sections else ""
+            yield f"a model card{named} is required"
+        elif lacking := demands.missing_sections(self.card_sections, new):
+            yield f"its model card lacks: {', '.join(lacking)}{_sections_there(new)}"
         if self.signature and (new.signature is None or new.signature.inputs is None):
             yield "a signature is required"
         elif self.signature == "compatible" and incumbent is not None:
@@ -192,15 +197,13 @@ class Gate:
             if verdict == "incompatible":
                 yield f"its signature breaks callers of version {incumbent.version}: {'; '.join(reasons)}"
 
-    def _unmet_words(self, annotations: Annotations) -> Iterator[str]:
+    def _unmet_words(self, annotations: Annotations, now: datetime | None) -> Iterator[str]:
         for key, wanted in self.tags.items():
             if annotations.tags.get(key) != wanted:
                 there = annotations.tags.get(key)
                 yield f"tag {key} must be {wanted!r}, and is {'missing' if there is None else repr(there)}"
-        for name in self.evaluations:
-            verdicts = [e.passed for e in annotations.evaluations if e.name == name]
-            if not verdicts or not verdicts[-1]:
-                yield f"evaluation {name} must have passed, and {'has failed' if verdicts else 'is missing'}"
+        for demand in self.evaluations:
+            yield from demand.unmet(annotations.evaluations, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +277,7 @@ def unmet(
         entered = evidence.entered(Pointer("stage", pointer.model, stage_now), version)
     new = after.version(pointer.model, version)
     demands = list(gate.unmet(new, stage_now, incumbent, entered, evidence.now))
-    lacking = list(unapproved(gate, owners(before, pointer.model), evidence.review))
+    lacking = list(unapproved(gate, pointer.model, owners(before, pointer.model), evidence.review))
     if (demands or lacking) and is_rollback(
         gate, pointer, version, evidence
     ):  # history is asked where it matters
@@ -283,15 +286,21 @@ def unmet(
 
 
 def owners(snapshot: Snapshot, model: str) -> tuple[str, ...]:
-    """Return whose approvals count for model: its own owners and the registry's. Empty: everybody's."""
-    registry = snapshot.registry.get("owners", []) if names.REGISTRY in snapshot else []
-    own = (
-        snapshot.document(path).get("owners", []) if (path := names.path("model", model)) in snapshot else []
-    )
-    return tuple(dict.fromkeys([*own, *registry]))
+    """Return whose approvals count for model: its own owners and the registry's. Empty: everybody's.
+
+    Invalid if they cannot be read: what is not understood makes nobody an owner.
+    """
+    found: dict[str, None] = {}
+    for path in (names.path("model", model), names.REGISTRY):
+        document = snapshot.document(path) if path in snapshot else {}
+        listed = document.get("owners", []) if isinstance(document, dict) else None
+        if not isinstance(listed, list) or not all(isinstance(owner, str) for owner in listed):
+            raise manifest.not_readable(path, document, "a list of owners", "owners is malformed")
+        found |= dict.fromkeys(listed)
+    return tuple(found)
 
 
-def unapproved(gate: Gate, entitled: tuple[str, ...], review: Review | None) -> Iterator[str]:
+def unapproved(gate: Gate, model: str, entitled: tuple[str, ...], review: Review | None) -> Iterator[str]:
     """Yield what approvals are missing. Where nobody knows of a review, none can be counted."""
     if not gate.approvals or review is None:
         return
@@ -301,7 +310,10 @@ def unapproved(gate: Gate, entitled: tuple[str, ...], review: Review | None) -> 
         not_counted = "".join(f"; {a.by} approved, and {why}" for a, why in tally.void)
         who = f" of {', '.join(entitled)}" if entitled else ""
         wanted = f"{gate.approvals} approval{'s' * (gate.approvals > 1)}{who}"
-        yield f"it needs {wanted}, and has {len(tally.counted)}{by}{not_counted}"
+        others = identities(*entitled) - identities(*review.authors)
+        more = f"; it has no other owner: name more with muster annotate {model} --owner ANN --owner BEA"
+        way_out = more if entitled and not others else ""
+        yield f"it needs {wanted}, and has {len(tally.counted)}{by}{not_counted}{way_out}"
 
 
 def pre_approved(
@@ -330,15 +342,6 @@ def needs_review(
             yield f"{pointer} moves only by a reviewed proposal"
 
 
-def duration(text: str) -> timedelta:
-    """Read `24h`, `30m`, `7d` or `2w`; ValueError for anything else."""
-    match = re.fullmatch(r"([0-9]{1,6})([mhdw])", text)
-    if match is None:
-        raise ValueError(f"{text!r} is not a length of time such as 24h")
-    unit = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}[match[2]]
-    return timedelta(**{unit: int(match[1])})
-
-
 def _policy_from(document: Any, path: str, default_exclusive: bool = True) -> Policy:
     """The policy in a document; path is where it was read, for the error if it holds none."""
     try:
@@ -353,6 +356,7 @@ def _policy_from(document: Any, path: str, default_exclusive: bool = True) -> Po
 
 def _gate_from(name: str, spec: Mapping[str, Any], default_exclusive: bool) -> Gate:
     rollback = spec.get("rollback")
+    model_card, sections = demands.card_from(spec.get("model_card", False))
     return Gate(
         exclusive=spec.get("exclusive", default_exclusive and name.casefold() == "production"),
         review=spec.get("review", False),
@@ -361,12 +365,13 @@ def _gate_from(name: str, spec: Mapping[str, Any], default_exclusive: bool) -> G
         approvals=spec.get("approvals", 0),
         signature=spec.get("signature", False),
         formats=tuple(spec.get("formats", ())),
-        model_card=spec.get("model_card", False),
+        model_card=model_card,
         max_size=spec.get("max_size"),
         tags=spec.get("tags", {}),
         metrics={metric: _bound_from(bound) for metric, bound in spec.get("metrics", {}).items()},
-        evaluations=tuple(spec.get("evaluations", ())),
+        evaluations=demands.both(demands.evaluations_from(spec.get("evaluations", ())), ()),
         rollback_review=None if rollback is None else rollback.get("review", False),
+        card_sections=demands.united(sections, ()),
     )
 
 
@@ -393,6 +398,8 @@ def _allowed(bound: float | str, now: float) -> float:
     return abs(now) * float(bound[:-1]) / 100 if isinstance(bound, str) else bound
 
 
-def _words(length: timedelta) -> str:
-    hours = length.total_seconds() / 3600
-    return f"{hours:g} hours" if hours < 48 else f"{hours / 24:g} days"
+def _sections_there(card: Manifest) -> str:
+    there = card.model_card_sections
+    if not there:
+        return "; its manifest records no sections"
+    return f"; it has: {', '.join(there[:10])}{', ...' if len(there) > 10 else ''}"

@@ -59,21 +59,27 @@ class Review:
     approvals: tuple[Approval, ...]
 
     def tally(self, owners: Iterable[str]) -> Tally:
-        """Return which approvals count, and why the others do not. With no owners everybody is one."""
+        """Return which approvals count, and why the others do not. With no owners everybody is one.
+
+        Names that one approval gives for one person are one person's in all others, too, and among the authors.
+        """
         entitled = frozenset[str]().union(*map(identities, owners))
-        mine = frozenset[str]().union(*map(identities, self.authors))
+        named = [identities(approval.by, *approval.also) for approval in self.approvals]
+        people = _people([*named, *map(identities, self.authors)])
+        mine = frozenset[str]().union(*people[len(named) :])
         counted: list[Approval] = []
         void: list[tuple[Approval, str]] = []
         seen: set[str] = set()
-        for approval in self.approvals:
-            who = identities(approval.by, *approval.also)
-            if approval.head != self.head:
+        for approval, names, who in zip(self.approvals, named, people, strict=False):
+            if not who:
+                void.append((approval, "it does not say whose it is"))
+            elif approval.head != self.head:
                 void.append((approval, f"it was of {approval.head[:12]}, before the last push"))
             elif approval.bot or is_bot(approval.by):
                 void.append((approval, "a bot's does not count"))
             elif who & mine:
                 void.append((approval, "the author's does not count"))
-            elif entitled and not who & entitled:
+            elif entitled and not (names | who) & entitled:
                 void.append((approval, "it is not an owner's"))
             elif not who & seen:
                 counted.append(approval)
@@ -95,6 +101,21 @@ def identities(*names: str) -> frozenset[str]:
     A name beside an address tells nothing: anybody may write any name there.
     """
     return frozenset(_identity(name) for name in names if name.strip())
+
+
+def is_team(identity: str) -> bool:
+    """Tell whether an identity is that of a forge's team, such as @org/team: it tells nobody apart."""
+    return identity.startswith("@") and "/" in identity
+
+
+def _people(named: Iterable[frozenset[str]]) -> list[frozenset[str]]:
+    """For each set of names, all names of that person: sets that share a name are of one. A team's is nobody's own."""
+    own = [frozenset(name for name in names if not is_team(name)) for names in named]
+    people: list[frozenset[str]] = []
+    for names in own:
+        same = [person for person in people if person & names]
+        people = [person for person in people if not person & names] + [names.union(*same)]
+    return [next((person for person in people if person & names), names) for names in own]
 
 
 def is_bot(name: str) -> bool:

@@ -135,6 +135,7 @@ def _manifest(
             said.lineage, run=_run(said.lineage.run, described.run), code=said.lineage.code or code
         ),
         model_card=card,
+        model_card_sections=described.model_card_sections,
         extra={**described.extra, **said.extra},
     )
 

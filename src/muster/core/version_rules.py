@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import dvcfile, filelist, names
-from .errors import Finding
+from .errors import Finding, Invalid
 from .judgement import Case
 from .models import digest_of
 from .snapshot import Snapshot
@@ -195,3 +195,32 @@ def annotations_have_a_version(case: Case) -> Iterator[Finding]:
         path = names.path("version", case.place.model, case.place.number)
         if path not in case.after:
             yield case.finding(annotations_have_a_version, f"{path} does not exist")
+
+
+def evaluations_only_grow(case: Case) -> Iterator[Finding]:
+    """Verdicts are added at the end of a version's evaluations; none that is there is changed or taken away."""
+    place = case.place
+    if place is None or place.kind != "annotations" or case.path not in case.before:
+        return
+    model = case.after.renamed_to(place.model) or place.model
+    if names.path("version", model, place.number) not in case.after:
+        return  # they go with their version
+    old = _evaluations(case.before, case.path)
+    new = _evaluations(case.after, names.path("annotations", model, place.number))
+    for n, verdict in enumerate(old):
+        if n >= len(new) or new[n] != verdict:
+            message = f"verdict {n + 1} was {'changed' if n < len(new) else 'taken away'}"
+            where = ("evaluations", n) if case.data is not None else ()
+            fix = "leave it as it is, and add a newer one"
+            yield case.finding(evaluations_only_grow, message, *where, fix=fix)
+            return
+
+
+def _evaluations(snapshot: Snapshot, path: str) -> list[Any]:
+    """The verdicts in an annotations file; none where nobody can read them."""
+    try:
+        document = snapshot.document(path) if path in snapshot else None
+    except Invalid:
+        return []
+    verdicts = document.get("evaluations") if isinstance(document, dict) else None
+    return verdicts if isinstance(verdicts, list) else []

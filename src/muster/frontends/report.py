@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..core.plans import Plan
     from ..core.policy import Gate, Policy
     from ..core.proposals import Proposal
+    from ..core.replay import Replayed
     from ..core.snapshot import Change
 
 
@@ -303,6 +304,8 @@ def policy_lines(policy: Policy) -> Iterator[str]:
 
 def gate_words(gate: Gate) -> Iterator[str]:
     """Yield each demand of a gate in words."""
+    from ..core.demands import in_words
+
     if gate.exclusive:
         yield "holds one version at a time"
     if gate.needs_review:
@@ -312,7 +315,7 @@ def gate_words(gate: Gate) -> Iterator[str]:
     if gate.from_stages:
         yield f"only from {' or '.join(gate.from_stages)}"
     if gate.soak:
-        yield f"only after {gate.soak} there"
+        yield f"only after {in_words(gate.soak)} there"
     if gate.signature:
         kind = (
             " that serves every caller of the version it replaces" if gate.signature == "compatible" else ""
@@ -321,18 +324,28 @@ def gate_words(gate: Gate) -> Iterator[str]:
     if gate.formats:
         yield f"formats: {', '.join(gate.formats)}"
     if gate.model_card:
-        yield "needs a model card"
+        sections = f" with the sections {', '.join(gate.card_sections)}" if gate.card_sections else ""
+        yield f"needs a model card{sections}"
     if gate.max_size is not None:
         yield f"at most {size(gate.max_size)}"
     for key, value in gate.tags.items():
         yield f"tag {key} = {value}"
     for name, bound in gate.metrics.items():
         yield f"metric {name}: {', '.join(_bound_words(bound))}"
-    for name in gate.evaluations:
-        yield f"evaluation {name} passed"
+    for evaluation in gate.evaluations:
+        yield f"evaluation {evaluation.name} passed{evaluation}"
     if gate.rollback_review is not None:
         how = "only by a reviewed proposal" if gate.rollback_review else "directly, with a reason"
         yield f"may go back to a version that was there before: {how}"
+
+
+def replay_lines(moves: Iterable[Replayed]) -> Iterator[str]:
+    """Yield the lines of past moves that a policy would have blocked: when, who and what, and below it why."""
+    for move in moves:
+        who, what = move.author.partition(" <")[0], f"{move.pointer.model}/{move.version}"
+        into = f"@{move.pointer.name}" if move.pointer.kind == "alias" else move.pointer.name
+        yield f"{move.at}  {move.commit[:12]}  {safe(f'{who}  {what} -> {into}')}"
+        yield from (f"    {safe(reason)}" for reason in move.unmet)
 
 
 def size(count: int) -> str:

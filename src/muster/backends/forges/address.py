@@ -108,15 +108,15 @@ def locate(url: str, kind: str | None = None, env: Mapping[str, str] = os.enviro
 
 
 def _parse(url: str) -> _Remote | None:
-    if not url.isprintable():
+    if not url.isprintable() or "\\" in url:
         return None
     if "://" in url:
-        parts = urlsplit(url)
-        scheme, path = parts.scheme.lower(), parts.path
         try:
+            parts = urlsplit(url)
             name, port = parts.hostname or "", parts.port
         except ValueError:
             return None
+        scheme, path = parts.scheme.lower(), parts.path
         name = f"[{name}]" if ":" in name else name
     else:
         match = _SCP.fullmatch(url)
@@ -162,10 +162,11 @@ def _told(remote: _Remote, told: str) -> Place:
         if known is not None and known.kind == kind:
             return known
         return _at(remote.scheme, remote.host, "", remote.path, kind, named=False)
-    base = _parse(f"{address.rstrip('/')}/any/thing")
+    address = address.rstrip("/")
+    base = _parse(f"{address}/any/thing")
     if base is None or not address.startswith(("http://", "https://")):
         raise Invalid(f"{told!r}: what follows the + is not an http(s) address")
-    root = urlsplit(address.rstrip("/")).path
+    root = urlsplit(address).path
     return _at(base.scheme, base.host, root, remote.path, kind, named=True)
 
 

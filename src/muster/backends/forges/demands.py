@@ -5,6 +5,8 @@ from __future__ import annotations
 from ...core.errors import Conflict, NotFound
 from ...core.proposals import Proposal
 
+_MAX_TITLE = 255  # characters: GitLab's, the least
+
 
 def number(id: str) -> str:
     """Return the number that a forge knows a proposal by; NotFound if id is none."""
@@ -34,6 +36,12 @@ def unmoved(branch: str, tip: str, base: str) -> None:
 def with_marker(body: str, marker: str) -> str:
     """Return a comment's text: its marker is the first line."""
     return body if body.startswith(marker) else f"{marker}\n{body}"
+
+
+def titled(title: str) -> str:
+    """Return a title as every forge takes one: a line of at most 255 characters."""
+    line = " ".join(title.split())
+    return line if len(line) <= _MAX_TITLE else f"{line[: _MAX_TITLE - 3]}..."
 
 
 def cut(text: str, limit: int) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from ...core.errors import MusterError, NotFound, Refused
 from ...core.proposals import PREFIX, Approval, Proposal
 from .address import Place
-from .demands import number, still, unmoved, with_marker
+from .demands import number, still, titled, unmoved, with_marker
 from .http import Api
 from .settings import Setting, at_least_one, flag, shown
 
@@ -45,7 +45,7 @@ class Gitea:
 
     def open(self, branch: str, target: str, title: str, body: str) -> Proposal:
         """See `Forge`."""
-        words = {"title": title, "body": body}
+        words = {"title": titled(title), "body": body}
         for there in self.proposals(branch):
             if there.target == target:
                 return _proposal(self._api.ask("PATCH", self._pull(there.id), words).body)

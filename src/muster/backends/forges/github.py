@@ -10,7 +10,7 @@ from urllib.parse import quote
 from ...core.errors import Invalid, MusterError, NotFound, Refused
 from ...core.proposals import PREFIX, Approval, Proposal
 from .address import Place
-from .demands import cut, number, still, unmoved, with_marker
+from .demands import cut, number, still, titled, unmoved, with_marker
 from .github_settings import branch_settings
 from .http import Api
 from .settings import Setting
@@ -49,9 +49,9 @@ class GitHub:
         """See `Forge`."""
         for there in self.proposals(branch):
             if there.target == target:
-                change = {"title": title, "body": cut(body, MAX_BODY)}
+                change = {"title": titled(title), "body": cut(body, MAX_BODY)}
                 return _proposal(self._api.ask("PATCH", self._pull(there.id), change).body)
-        new = {"title": title, "body": cut(body, MAX_BODY), "head": branch, "base": target}
+        new = {"title": titled(title), "body": cut(body, MAX_BODY), "head": branch, "base": target}
         return _proposal(self._api.ask("POST", f"{self._repository}/pulls", new).body)
 
     def approve(self, id: str, head: str) -> None:

@@ -1,28 +1,23 @@
-"""GitLab: merge requests by its REST API, version 4.
-
-GitLab does not tell of which commit an approval is. It does tell when it was given, and when each version of the
-merge request appeared: an approval is taken to be of the newest version that was there before it.
-"""
+"""GitLab: merge requests by its REST API, version 4."""
 
 from __future__ import annotations
 
 import contextlib
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import quote
 
 from ...core.errors import Conflict, MusterError, NotFound, Refused
 from ...core.proposals import PREFIX, Approval, Proposal
 from .address import Place
-from .demands import cut, number, still, unmoved, with_marker
+from .demands import cut, number, still, titled, unmoved, with_marker
+from .gitlab_approvals import approvals_of, is_bot
 from .gitlab_settings import branch_settings
 from .http import Api
 from .settings import Setting
 
 MAX_BODY = 1_000_000  # characters of a description or a note
 _PAGE: Mapping[str, str | int] = {"per_page": 100}
-_BOT = re.compile(r"(project|group)_\d+_bot\w*|service_account_\w+")
 _STATES: Mapping[str, Literal["open", "merged", "closed"]] = {"merged": "merged", "closed": "closed"}
 _Json = Mapping[str, Any]
 
@@ -45,11 +40,13 @@ class GitLab:
 
     def proposal(self, id: str) -> Proposal:
         """See `Forge`."""
-        return _proposal(self._api.get(self._request(id)), tuple(self._approvals(id)))
+        return _proposal(
+            self._api.get(self._request(id)), tuple(approvals_of(self._api, self._project, number(id)))
+        )
 
     def open(self, branch: str, target: str, title: str, body: str) -> Proposal:
         """See `Forge`."""
-        words = {"title": title, "description": cut(body, MAX_BODY)}
+        words = {"title": titled(title), "description": cut(body, MAX_BODY)}
         for there in self.proposals(branch):
             if there.target == target:
                 return _proposal(self._api.ask("PUT", self._request(there.id), words).body)
@@ -128,43 +125,6 @@ class GitLab:
         except (Refused, NotFound):
             return None
 
-    def _approvals(self, id: str) -> Iterator[Approval]:
-        given = self._api.get(f"{self._request(id)}/approvals")
-        approvals = given.get("approved_by") or ()
-        if not approvals:
-            return
-        versions = [
-            (str(each["created_at"]), str(each["head_commit_sha"]))
-            for each in self._api.all(f"{self._request(id)}/versions", **_PAGE)
-        ]
-        told = all(each.get("approved_at") for each in approvals)
-        times = {} if told else self._times(number(id))
-        for each in approvals:
-            user = each["user"]
-            at = str(each.get("approved_at") or times.get(user["username"], ""))
-            bot, also = self._person(user)
-            yield Approval(f"@{user['username']}", _version_at(versions, at), at, bot, also)
-
-    def _times(self, iid: str) -> Mapping[str, str]:
-        """Return when each approved, by the project's events: older GitLabs do not say it beside the approval."""
-        events = f"{self._project}/events"
-        times: dict[str, str] = {}
-        for each in self._api.all(
-            events, action="approved", target_type="merge_request", sort="asc", **_PAGE
-        ):
-            if str(each.get("target_iid")) == iid:
-                times[str(each["author"]["username"])] = str(each["created_at"])
-        return times
-
-    def _person(self, user: _Json) -> tuple[bool, tuple[str, ...]]:
-        """Tell whether a user is a bot, and the address it shows to everybody: GitLab has confirmed it."""
-        try:
-            found = self._api.get(f"/users/{int(user['id'])}")
-        except (Refused, NotFound):
-            found = {}
-        email = found.get("public_email")
-        return bool(found.get("bot")) or _is_bot(user), (str(email),) if email else ()
-
 
 def _proposal(request: _Json, approvals: tuple[Approval, ...] | None = None) -> Proposal:
     ours = request["source_project_id"] == request["target_project_id"]
@@ -183,24 +143,8 @@ def _proposal(request: _Json, approvals: tuple[Approval, ...] | None = None) -> 
     )
 
 
-def _version_at(versions: list[tuple[str, str]], at: str) -> str:
-    """Return the head of the newest of versions (time, head) older than a time; "" if none is, or at is ""."""
-    before = [version for version in versions if _moment(version[0]) < _moment(at)] if at else []
-    return max(before, key=lambda version: _moment(version[0]))[1] if before else ""
-
-
-def _moment(text: str) -> float:
-    from datetime import datetime
-
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
-
-
-def _is_bot(user: _Json) -> bool:
-    return _BOT.fullmatch(str(user.get("username"))) is not None
-
-
 def _is_mine(note: _Json, me: str | None) -> bool:
     author = note.get("author") or {}
     if note.get("system"):
         return False
-    return _is_bot(author) if me is None else author.get("username") == me
+    return is_bot(author) if me is None else author.get("username") == me

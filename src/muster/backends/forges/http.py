@@ -50,6 +50,13 @@ class _Reply:
     following: str  # the next page of a list, "" after the last
 
 
+class _Object(dict[str, Any]):
+    """An object of an answer. What is promised and is not in it is the forge's fault, and said as such."""
+
+    def __missing__(self, key: str) -> Any:
+        raise Unavailable(f"the forge's answer has no {key!r}", hint="is it the forge that it seems to be?")
+
+
 class Api:
     """The API at `root`, asked with one token.
 
@@ -148,7 +155,7 @@ class Api:
 
         try:
             for _ in range(_REDIRECTS):
-                response = self._session().request(
+                response = self._client().request(
                     *(method, url),
                     params=dict(query),
                     json=None if body is None else dict(body),
@@ -180,7 +187,7 @@ class Api:
             raise Unavailable(f"{self.host} cannot be asked: {self.redact(str(error))}") from error
         raise Unavailable(f"{self.host} redirects without end")
 
-    def _session(self) -> Session:
+    def _client(self) -> Session:
         if self._open is None:
             import requests
 
@@ -211,7 +218,7 @@ class Api:
             return None
         after = headers.get("Retry-After", "")
         if after.isdecimal():
-            return self._clock() + int(after)
+            return self._clock() + float(after)
         reset = headers.get("x-ratelimit-reset") or headers.get("RateLimit-Reset") or ""
         remaining = headers.get("x-ratelimit-remaining") or headers.get("RateLimit-Remaining")
         if remaining == "0" and reset.isdecimal():
@@ -255,7 +262,7 @@ class Api:
 
     def _answer(self, reply: _Reply) -> Answer:
         try:
-            body = json.loads(reply.content) if reply.content else None
+            body = json.loads(reply.content, object_hook=_Object) if reply.content else None
         except (ValueError, RecursionError) as error:
             if reply.status < 300:
                 raise Unavailable(f"{self.host} answered with something that is not JSON") from error
@@ -267,15 +274,15 @@ def probe(origin: str) -> Literal["github", "gitlab", "gitea"] | None:
     """Return what kind of forge answers at an origin such as "https://git.example", None if none. No credentials."""
     import requests
 
-    with requests.Session() as session:
-        session.auth = _anonymous
+    with requests.Session() as client:
+        client.auth = _anonymous
         try:
             for path, kind in (
                 ("/api/v1/version", "gitea"),
                 ("/api/v4/version", "gitlab"),
                 ("/api/v3/meta", "github"),
             ):
-                response = session.get(
+                response = client.get(
                     f"{origin}{path}", timeout=_PROBE_SECONDS, allow_redirects=False, stream=True
                 )
                 if _is_kind(kind, _read(response, origin)):

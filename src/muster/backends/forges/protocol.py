@@ -20,11 +20,18 @@ class Forge(Protocol):
         ...
 
     def proposals(self, branch: str | None = None) -> list[Proposal]:
-        """Return the open proposals, the newest first, without their approvals; only those of branch if one is given."""
+        """Return the open proposals, the newest first, without their approvals; only those of branch if one is given.
+
+        All that are open: an editor's button makes them from branches of any name. The branch of one from a fork has
+        the fork and a colon before it, and is never one of ours.
+        """
         ...
 
     def proposal(self, id: str) -> Proposal:
-        """Return one proposal in any state, with its approvals."""
+        """Return one proposal in any state, with its approvals: each person's last word, if the forge lets them write.
+
+        Each is of the commit it was given for, which need not be the head.
+        """
         ...
 
     def open(self, branch: str, target: str, title: str, body: str) -> Proposal:
@@ -43,10 +50,10 @@ class Forge(Protocol):
         """Merge the proposal as it is at head; return the merge's commit. Conflict if it has moved on.
 
         `base` is the commit of the target for which it was judged; a forge that cannot compare it has a setting
-        for that. The first line of message is the merge's subject.
+        for that. The first line of message is the merge's subject. The branch goes if it is below `proposals/`.
         """
         ...
 
     def close(self, id: str) -> None:
-        """Close the proposal without merging it, and delete its branch."""
+        """Close the proposal without merging it, and delete its branch if it is below `proposals/`."""
         ...

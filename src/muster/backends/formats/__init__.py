@@ -16,9 +16,10 @@ from typing import Any
 from ...core.errors import Invalid, MusterError, NotFound, Refused, Unavailable
 from ...core.models import Described, Signature
 from . import boosters, directories, gguf, mlmodel, onnx, pickles, safetensors, zips
+from .cards import sections
 from .reading import files_in, head, is_file, plain, read_text, requirements_of
 
-__all__ = ["FORMATS", "Format", "describe", "load"]
+__all__ = ["FORMATS", "Format", "describe", "load", "sections"]
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _MODEL_CARDS = ("MODEL_CARD.md", "README.md")
@@ -236,4 +237,7 @@ def _with_surroundings(path: Path, place: Path, described: Described) -> Describ
     if place != path:
         extra["file"] = place.name
     card = next((name for name in _MODEL_CARDS if is_file(path / name)), None)
-    return replace(described, requirements=requirements, model_card=card, extra=extra)
+    headings = sections(path / card) if card else ()
+    return replace(
+        described, requirements=requirements, model_card=card, extra=extra, model_card_sections=headings
+    )

@@ -87,11 +87,17 @@ def diff(git: Git, pipe: ObjectPipe, base: str | None, head: str, max_paths: int
     return Change(Blobs(pipe, {p: oid for p, oid in plain.items() if p not in special}), special=special)
 
 
-def log(git: Git, commit: str, paths: Sequence[str], limit: int | None) -> Iterator[LogEntry]:
-    """Yield the commits of the first-parent line that touch paths (all, if none are given), newest first."""
+def log(
+    git: Git, commit: str, paths: Sequence[str], limit: int | None, oldest_first: bool = False
+) -> Iterator[LogEntry]:
+    """Yield the commits of the first-parent line that touch paths (all, if none are given), newest first.
+
+    For `oldest_first` git goes through them all before it gives the first; what it keeps meanwhile is small.
+    """
     most = () if limit is None else (f"--max-count={limit}",)
+    order = ("--reverse",) if oldest_first else ()
     fields = git.stream(
-        *("log", *_RAW, *_PLAIN, f"--format={_FORMAT}", *most),
+        *("log", *_RAW, *_PLAIN, f"--format={_FORMAT}", *most, *order),
         *(
             "--first-parent",
             "--diff-merges=first-parent",

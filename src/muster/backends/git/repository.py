@@ -157,10 +157,12 @@ class GitRepository:
             self._require(commit)
         return merged(self._git, base, head)
 
-    def log(self, commit: str, paths: Sequence[str] = (), limit: int | None = None) -> Iterator[LogEntry]:
-        """Yield the commits of the first-parent line that touch paths, newest first."""
+    def log(
+        self, commit: str, paths: Sequence[str] = (), limit: int | None = None, oldest_first: bool = False
+    ) -> Iterator[LogEntry]:
+        """Yield the commits of the first-parent line that touch paths, newest first, or oldest first."""
         self._require(commit)
-        return history.log(self._git, commit, paths, limit)
+        return history.log(self._git, commit, paths, limit, oldest_first)
 
     def between(self, base: str, head: str, limit: int) -> list[LogEntry]:
         """Return the commits that head has and base has not, children after their parents; at most the limit newest."""

@@ -64,7 +64,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "proposals": ("proposals", "List, show, approve, merge or close proposals."),
     "check": ("checking", "Check a change, or the whole registry, against every rule."),
     "fmt": ("checking", "Write files in their canonical form."),
-    "policy": ("checking", "Show what guards each stage and alias."),
+    "policy": ("checking", "Show what guards each stage and alias, and try it on the past."),
+    "owners": ("owners", "Tell the forge who owns which model."),
     "completion": ("setup", "Print the script that completes commands in your shell."),
 }
 

@@ -110,7 +110,7 @@ def fmt_command(ctx: click.Context, /, only_check: bool, paths: tuple[str, ...],
 
 @click.group("policy")
 def policy_command() -> None:
-    """Show what guards each stage and alias."""
+    """Show what guards each stage and alias, and try it on the past."""
 
 
 @policy_command.command("show", cls=RegistryCommand)
@@ -122,3 +122,38 @@ def policy_show_command(ctx: click.Context, /, model: str | None, at: str | None
     """Show the gate of each stage and alias, with what MODEL adds to it."""
     policy = open_registry(ctx, at).policy(model)
     say(policy, report.policy_lines, as_json)
+
+
+@policy_command.command("test", cls=RegistryCommand)
+@click.option(
+    "--policy",
+    default="",
+    metavar="FILE|REV",
+    help="A registry.yaml, or the branch, commit, git tag or date that has one. [default: what is in force]",
+)
+@click.option("--model", metavar="NAME", help="Only the moves of one model.")
+@click.option(
+    "--since", default="", metavar="DATE|REV", help="Only the moves since a day, or after a commit."
+)
+@click.option("--strict", is_flag=True, help="Exit with 5 if it would have blocked anything.")
+@json_option
+@click.pass_context
+def policy_test_command(
+    ctx: click.Context, /, policy: str, model: str | None, since: str, strict: bool, as_json: bool
+) -> int:
+    """Try a policy on the past: which moves it would have blocked, and why.
+
+    Every move of a stage or an alias is judged as it would have been when it was made: by what the version was, what
+    was said about it and how long it had been where it was. Approvals are not replayed. With a FILE, each model's own
+    policy is the one it had then; with a REV, it is that of REV.
+    """
+    moves, blocked = 0, []
+    for move in open_registry(ctx).replay(policy, model=model, since=since):
+        moves += 1
+        if move.unmet:
+            blocked.append(move)
+    say({"moves": moves, "blocked": blocked}, lambda _: report.replay_lines(blocked), as_json)
+    if not as_json:
+        total = f"{moves} move{'s' if moves != 1 else ''}"
+        click.echo(f"of {total} it would have blocked {len(blocked) or 'none'}", err=True)
+    return FAILED if strict and blocked else 0

@@ -186,17 +186,23 @@ def registration(new: Registered, show: Show) -> str:
     return f"{show(new.model)} {_digits(str(new.version), show)}{label}: {', '.join(parts)}"
 
 
+def gate_demands(changed: GateChange) -> tuple[list[str], list[str]]:
+    """Return the demands that a gate no longer makes, and those that it makes from now on."""
+    old, new = (
+        list(gate_words(gate)) if gate is not None else [] for gate in (changed.before, changed.after)
+    )
+    return [words for words in old if words not in new], [words for words in new if words not in old]
+
+
 def gate_change(changed: GateChange, show: Show) -> Iterator[str]:
-    """Yield each demand that a gate no longer makes, and each that it makes from now on."""
+    """Yield what is no longer demanded, and what is from now on."""
     who = f"{show(changed.model)} " if changed.model else ""
     name = f"{who}{changed.kind} {show(changed.name)}"
     if changed.before is None or changed.after is None:
         yield f"{name} is {'new' if changed.before is None else 'gone'}"
-    old, new = (
-        list(gate_words(gate)) if gate is not None else [] for gate in (changed.before, changed.after)
-    )
-    yield from (f"{name} no longer: {show(words)}" for words in old if words not in new)
-    yield from (f"{name} from now on: {show(words)}" for words in new if words not in old)
+    removed, added = gate_demands(changed)
+    yield from (f"{name} no longer: {show(words)}" for words in removed)
+    yield from (f"{name} from now on: {show(words)}" for words in added)
 
 
 def undo(moves: Iterable[Move]) -> list[Undo]:
