@@ -6,7 +6,7 @@ cannot be read is left out, as the findings say what is wrong with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import inf, isfinite
@@ -18,7 +18,18 @@ from .errors import Finding, MusterError
 from .events import with_renames
 from .models import Manifest, Metrics, ModelVersion, Signature
 from .plans import Assessment, Plan
-from .policy import ARCHIVED, Bound, Evidence, Gate, Pointer, Policy, needs_review, owners, unapproved
+from .policy import (
+    ARCHIVED,
+    Bound,
+    Evidence,
+    Gate,
+    Pointer,
+    PointerKind,
+    Policy,
+    needs_review,
+    owners,
+    unapproved,
+)
 from .proposals import Review, Tally, identities
 from .signatures import Verdict, signature_compatibility
 from .snapshot import Snapshot
@@ -88,6 +99,17 @@ class Registered:
 
 
 @dataclass(frozen=True, slots=True)
+class GateChange:
+    """A gate that is another one after the change; None where there is no such stage or alias. `model` is "" for all."""
+
+    kind: PointerKind
+    model: str
+    name: str
+    before: Gate | None
+    after: Gate | None
+
+
+@dataclass(frozen=True, slots=True)
 class Approvals:
     """The approvals that the moves of a model need. `wanted` is 0 where policy asks for review and names no number.
 
@@ -117,6 +139,7 @@ class Brief:
     assessment: Assessment
     moves: tuple[Move, ...]
     registered: tuple[Registered, ...]
+    gates: tuple[GateChange, ...]
     approvals: tuple[Approvals, ...]
     mendable: tuple[Finding, ...]
     turn: Turn
@@ -132,9 +155,8 @@ def brief(assessment: Assessment) -> Brief:
     plan, review = assessment.plan, _review(assessment)
     asked = tuple(_approvals(plan, assessment, review))
     mendable = tuple(_mendable(plan, review))
-    return Brief(
-        assessment, moves(plan), registered(plan), asked, mendable, _turn(assessment, asked, mendable)
-    )
+    turn = _turn(assessment, asked, mendable)
+    return Brief(assessment, moves(plan), registered(plan), gates(plan), asked, mendable, turn)
 
 
 # --- what moves ------------------------------------------------------------------------------------------------------
@@ -154,19 +176,32 @@ def moves(plan: Plan) -> tuple[Move, ...]:
     for move in found:
         if move.pointer.kind == "stage":
             by_model.setdefault(move.pointer.model, []).append(move)
-    judged = [replace(m, secondary=_is_secondary(m, by_model.get(m.pointer.model, []))) for m in found]
+    order = _stages(before)
+    judged = [replace(m, secondary=_is_secondary(m, by_model.get(m.pointer.model, []), order)) for m in found]
     each = [full for move in judged for full in _compared(plan, before, move)]
-    return tuple(sorted(each, key=lambda move: move.secondary))
+    return tuple(sorted(each, key=lambda move: (move.secondary, -_importance(move.pointer, order))))
 
 
-def _is_secondary(move: Move, stages: list[Move]) -> bool:
-    """Whether a stage's move follows from that of another stage: it takes what that one let go of, or the reverse."""
+def _importance(pointer: Pointer, order: tuple[str, ...]) -> int:
+    """The later a stage is declared, the more depends on it; aliases come after stages, and archived last."""
+    known = pointer.kind == "stage" and pointer.name in order and not _is_archive(pointer)
+    return order.index(pointer.name) if known else -1
+
+
+def _is_secondary(move: Move, stages: list[Move], order: tuple[str, ...]) -> bool:
+    """Whether a stage's move follows from that of another stage of the model.
+
+    Archived takes what others let go of, and a stage lets go of what is promoted: enters one that `order`, the stages as
+    they are declared, has later. A stage that loses a version in any other way has a move of its own.
+    """
     if move.pointer.kind == "alias":
         return False
     others = [m for m in stages if m is not move]
     if _is_archive(move.pointer) and move.gained:
         return {n for m in others for n in m.lost}.issuperset(move.gained)
-    gained = {n for m in others if not _is_archive(m.pointer) for n in m.gained}
+    later = order[order.index(move.pointer.name) + 1 :] if move.pointer.name in order else order
+    takers = [m for m in others if m.pointer.name in later or _is_archive(move.pointer)]
+    gained = {n for m in takers if not _is_archive(m.pointer) for n in m.gained}
     return not move.gained and gained.issuperset(move.lost)
 
 
@@ -206,15 +241,15 @@ def _side_by_side(plan: Plan, move: Move, gate: Gate, old: ModelVersion | None, 
     return replace(move, rows=rows, compatibility=verdict, reasons=reasons, spared=spared)
 
 
-def _urgency(row: Row) -> tuple[int, float]:
-    """What fails comes first, then what is demanded, then what differs most."""
+def _urgency(row: Row) -> tuple[int, bool, float]:
+    """What fails comes first, then what is demanded, then the rest: metrics first, and what differs most."""
     if row.relative is not None:
         differs = abs(row.relative)
     elif isinstance(row.change, str):
         differs = {"incompatible": inf, "compatible": 0.1}.get(row.change, 0.0)
     else:
         differs = 0.0 if row.now == row.proposed else 1.0
-    return (0 if row.passed is False else 1 if row.gate else 2), -differs
+    return (0 if row.passed is False else 1 if row.gate else 2), row.kind != "metric", -differs
 
 
 # --- how versions compare --------------------------------------------------------------------------------------------
@@ -263,7 +298,7 @@ def _content(gate: Gate, old: ModelVersion | None, new: ModelVersion) -> Iterato
     )
     demand = {False: "", True: "required", "compatible": "compatible"}[gate.signature]
     yield _gated(signature, demand, Gate(signature=gate.signature), new, incumbent)
-    most = "" if gate.max_size is None else f"at most {gate.max_size} bytes"
+    most = "" if gate.max_size is None else f"at most {gate.max_size:,} bytes"
     size = _numbers("size", "", incumbent.size if incumbent else None, new.manifest.size)
     yield _gated(size, most, Gate(max_size=gate.max_size), new, incumbent)
     kinds = [", ".join(m.formats) if m is not None else None for m in (incumbent, new.manifest)]
@@ -324,6 +359,23 @@ def registered(plan: Plan) -> tuple[Registered, ...]:
                         new.model, new.version, new.label, made.formats, made.size, count, by, new.metrics
                     )
                 )
+    return tuple(found)
+
+
+def gates(plan: Plan) -> tuple[GateChange, ...]:
+    """Return the gates that plan changes: the registry's, or what a model adds to them."""
+    models = {e.model for e in plan.events if e.kind in ("registry_changed", "model_changed")}
+    found: list[GateChange] = []
+    for model in sorted(models):
+        old, new = (_policy(state, model or None) for state in (plan.before, plan.after))
+        kinds: tuple[tuple[PointerKind, Mapping[str, Gate], Mapping[str, Gate]], ...] = (
+            ("stage", old.stages, new.stages),
+            ("alias", old.aliases, new.aliases),
+        )
+        for kind, before, after in kinds:
+            for name in {**before, **after}:
+                if before.get(name) != after.get(name):
+                    found.append(GateChange(kind, model, name, before.get(name), after.get(name)))
     return tuple(found)
 
 
@@ -418,11 +470,18 @@ def _version(state: Snapshot, model: str, number: int) -> ModelVersion | None:
         return None
 
 
-def _policy(state: Snapshot, model: str) -> Policy:
+def _policy(state: Snapshot, model: str | None) -> Policy:
     try:
         return Policy.of(state, model)
     except UNREADABLE:
         return Policy({}, {})
+
+
+def _stages(state: Snapshot) -> tuple[str, ...]:
+    try:
+        return state.declared_stages()
+    except UNREADABLE:
+        return ()
 
 
 def _owners(state: Snapshot, model: str) -> tuple[str, ...]:

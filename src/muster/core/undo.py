@@ -35,25 +35,32 @@ def _commands(
         yield _rollback(pointer, number, gate)
     if pointer.kind == "alias":
         if not lost:
-            yield _undo(("alias", "rm", str(pointer)), gate)
+            yield _leave(("alias", "rm", str(pointer)), gate)
         return
     for number in () if lost and gate.exclusive else gained:  # a rollback of an exclusive stage takes it out
-        reference, stage = f"{pointer.model}/{number}", before.stage_of(pointer.model, number)
+        stage = before.stage_of(pointer.model, number)
         if stage is None:
-            yield _undo(("demote", reference), gate)
+            yield _leave(("demote", f"{pointer.model}/{number}"), gate)
         else:
-            yield _undo(("promote", reference, stage), gate, policy.gate("stage", stage))
+            yield _rollback(
+                Pointer("stage", pointer.model, stage), number, policy.gate("stage", stage), left=gate
+            )
 
 
-def _rollback(pointer: Pointer, number: int, gate: Gate) -> Undo:
-    words = ("muster", "rollback", str(pointer), "--to", str(number))
+def _leave(words: tuple[str, ...], gate: Gate) -> Undo:
+    return _undo(words, gate.needs_review, gate.needs_review)
+
+
+def _rollback(pointer: Pointer, number: int, gate: Gate, left: Gate | None = None) -> Undo:
+    """The command that takes number back into pointer; what it has to leave for that may want review of it, too."""
+    words = ("rollback", str(pointer), "--to", str(number))
     if gate.rollback_review is None:
-        return _undo(words[1:], gate, gate)
-    return Undo((*words, "--propose") if gate.rollback_review else words, gated=gate.rollback_review)
+        review, gated = gate.needs_review, gate != Gate(exclusive=gate.exclusive)
+    else:
+        review = gated = gate.rollback_review
+    review = review or (left is not None and left.needs_review)
+    return _undo(words, review, gated or review)
 
 
-def _undo(words: tuple[str, ...], left: Gate, entered: Gate | None = None) -> Undo:
-    """A command by which a version leaves one pointer and, where `entered` is given, has to pass that gate."""
-    review = left.needs_review or (entered is not None and entered.needs_review)
-    demands = entered is not None and entered != Gate(exclusive=entered.exclusive)
-    return Undo(("muster", *words, *(["--propose"] if review else [])), gated=review or demands)
+def _undo(words: tuple[str, ...], review: bool, gated: bool) -> Undo:
+    return Undo(("muster", *words, *(["--propose"] if review else [])), gated)

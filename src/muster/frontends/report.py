@@ -70,7 +70,7 @@ def to_json(value: Any) -> str:
 
     ValueError for a number that is not finite.
     """
-    text = json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False).replace("##[", r"##\u005b")
     if text.isascii():
         return text
     return "".join(c if c == "\n" or _is_visible(c) else json.dumps(c)[1:-1] for c in text)

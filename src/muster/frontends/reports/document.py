@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...core.brief import Approvals, Brief, Move, brief
+from ...core.brief import Approvals, Brief, GateChange, Move, brief
 from ...core.plans import Assessment
 from ..report import plain, to_json
-from .words import undo_line
+from .words import gate_demands
 
 
 def report(assessment: Assessment) -> str:
@@ -28,6 +28,7 @@ def document(found: Brief) -> dict[str, Any]:
         "events": plain(plan.events),
         "moves": [_move(move) for move in found.moves],
         "registered": plain(found.registered),
+        "gates": [_gate(changed) for changed in found.gates],
         "findings": plain(plan.findings),
         "review": list(plan.review),
         "pre_approved": list(plan.pre_approved),
@@ -37,8 +38,14 @@ def document(found: Brief) -> dict[str, Any]:
 
 def _move(move: Move) -> dict[str, Any]:
     fields: dict[str, Any] = plain(move)
-    commands = [{"command": undo_line(command), "gated": command.gated} for command in move.undo]
+    commands = [{"command": list(command.words), "gated": command.gated} for command in move.undo]
     return {**fields, "undo": commands}
+
+
+def _gate(changed: GateChange) -> dict[str, Any]:
+    removed, added = gate_demands(changed)
+    pointer = {"kind": changed.kind, "model": changed.model, "name": changed.name}
+    return {**pointer, "removed": removed, "added": added}
 
 
 def _approvals(asked: Approvals) -> dict[str, Any]:

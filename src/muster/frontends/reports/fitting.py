@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+
+def _nothing(_left_out: int) -> str:
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """A piece of a text: items between what opens and what closes them; without items it is nothing.
 
-    `most` is how many items are shown even where there is room for more, and `more` says how many are left out. Parts
-    of a lower `rank` are given room first.
+    `show` makes an item's text, and is asked only as long as there is room. `most` is how many items are shown even
+    where there is room for more, and `more` says how many are left out. Parts of a lower `rank` are given room first.
     """
 
-    items: Sequence[str]
+    items: Sequence[Any]
+    show: Callable[[Any], str] = str
     opens: str = ""
     closes: str = ""
-    more: Callable[[int], str] = lambda _left_out: ""
+    more: Callable[[int], str] = _nothing
     most: int | None = None
     rank: int = 0
 
@@ -26,11 +32,11 @@ def fitted(parts: Iterable[Part], room: int) -> str:
     """Return the parts in their order, in at most room bytes of UTF-8, as long as what frames their items has room."""
     every = [part for part in parts if part.items]
     room -= sum(map(_frame, every))
-    counts: dict[int, int] = {}
+    shown: dict[int, list[str]] = {}
     for at in sorted(range(len(every)), key=lambda at: every[at].rank):
-        counts[at] = _how_many(every[at], room)
-        room -= sum(map(_size, every[at].items[: counts[at]]))
-    return "".join(_shown(part, counts[at]) for at, part in enumerate(every))
+        shown[at] = _first(every[at], room)
+        room -= sum(map(_size, shown[at]))
+    return "".join(_framed(part, shown[at]) for at, part in enumerate(every))
 
 
 def _frame(part: Part) -> int:
@@ -38,18 +44,21 @@ def _frame(part: Part) -> int:
     return _size(part.opens) + _size(part.closes) + _size(part.more(len(part.items)))
 
 
-def _how_many(part: Part, room: int) -> int:
-    for count, item in enumerate(part.items[: part.most]):
-        room -= _size(item)
+def _first(part: Part, room: int) -> list[str]:
+    shown: list[str] = []
+    for item in part.items[: part.most]:
+        text = part.show(item)
+        room -= _size(text)
         if room < 0:
-            return count
-    return len(part.items[: part.most])
+            break
+        shown.append(text)
+    return shown
 
 
-def _shown(part: Part, count: int) -> str:
-    left_out = len(part.items) - count
+def _framed(part: Part, shown: Sequence[str]) -> str:
+    left_out = len(part.items) - len(shown)
     more = part.more(left_out) if left_out else ""
-    return f"{part.opens}{''.join(part.items[:count])}{more}{part.closes}"
+    return f"{part.opens}{''.join(shown)}{more}{part.closes}"
 
 
 def _size(text: str) -> int:

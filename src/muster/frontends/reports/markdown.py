@@ -11,11 +11,13 @@ fenced with more backticks than are in it. What opens a line is always the templ
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from ...core import brief as briefs
 from ...core.brief import Brief, Move, brief
 from ...core.errors import Finding
+from ...core.events import Event
 from ...core.plans import Assessment, Plan
 from ...core.undo import Undo
 from ..report import safe
@@ -37,15 +39,20 @@ _PASSED = {True: "✅ ", False: "❌ ", None: ""}
 
 def report(assessment: Assessment) -> str:
     """Return the comment: verdict and move, comparison, findings, approvals, and how to undo it."""
-    found = brief(assessment)
-    plan = assessment.plan
+    return comment(brief(assessment))
+
+
+def comment(found: Brief) -> str:
+    """Return the comment that says what a brief holds."""
+    plan = found.assessment.plan
     parts = [
         Part([f"{MARKER}\n{_first_line(found)}\n\n{_next(found)}"]),
         *_tables(found.main, rank=2),
         _findings(plan.findings),
         _approvals(found),
         _events(plan),
-        _way_back(found.main) if assessment.ok else Part([]),
+        _gates(found.gates),
+        _way_back(found.main if not found.mendable else ()),
         *_details(found),
         Part([_footer(found)]),
     ]
@@ -61,8 +68,9 @@ def proposed_body(plan: Plan, reason: str) -> str:
     parts = [
         Part([f"**Why**: {_sentence(reason)}\n\n" if reason.strip() else ""]),
         _events(plan),
-        _listed("**Why it needs review**", [_sentence(why) for why in plan.review], rank=1),
+        _listed("**Why it needs review**", plan.review, _sentence, rank=1),
         *_tables(main, rank=2),
+        _gates(briefs.gates(plan)),
         _findings(plan.findings),
         Part([check]),
         _way_back(main),
@@ -115,10 +123,16 @@ def _tables(moves: Sequence[Move], rank: int) -> Iterator[Part]:
 
 
 def _table(move: Move, rows: Sequence[briefs.Row], closes: str, rank: int, opens: str = "") -> Part:
-    head = _cells([code(str(move.pointer)), *words.head(move)])
-    lines = [_row(move, row) for row in rows]
+    head = _cells([code(str(move.pointer)), *words.head(move, code)])
     rule = "| --- | ---: | ---: | ---: | --- |\n"
-    return Part(lines, f"{opens}{head}{rule}", closes, lambda left: f"\nand {left} more\n", rank=rank)
+    return Part(
+        rows,
+        lambda row: _row(move, row),
+        f"{opens}{head}{rule}",
+        closes,
+        lambda left: f"\nand {left} more\n",
+        rank=rank,
+    )
 
 
 def _row(move: Move, row: briefs.Row) -> str:
@@ -139,7 +153,7 @@ def _signature(move: Move) -> str:
 
 
 def _findings(findings: Sequence[Finding]) -> Part:
-    return _listed("**Findings**", [_finding(f) for f in findings], MAX_FINDINGS, rank=1)
+    return _listed("**Findings**", findings, _finding, MAX_FINDINGS, rank=1)
 
 
 def _finding(finding: Finding) -> str:
@@ -149,66 +163,85 @@ def _finding(finding: Finding) -> str:
 
 
 def _approvals(found: Brief) -> Part:
-    lines = [line for asked in found.approvals for line in words.approvals(asked, code)]
-    return _listed("**Approvals**", lines, MAX_EVENTS, rank=1)
+    lines = [line for asked in found.approvals[:MAX_EVENTS] for line in words.approvals(asked, code)]
+    return _listed("**Approvals**", lines, most=MAX_EVENTS, rank=1)
 
 
 def _events(plan: Plan) -> Part:
-    return _listed("**What it does**", [_sentence(str(e)) for e in plan.events], MAX_EVENTS, rank=3)
+    return _listed("**What it does**", plan.events, _event, MAX_EVENTS, rank=3)
 
 
-def _listed(title: str, lines: Sequence[str], most: int | None = None, rank: int = 0) -> Part:
-    items = [f"- {line}\n" for line in lines]
-    return Part(items, f"{title}\n\n", "\n", lambda left: f"- and {left} more\n", most, rank)
+def _event(event: Event) -> str:
+    return _sentence(str(event))
+
+
+def _gates(changed: Sequence[briefs.GateChange]) -> Part:
+    lines = [line for gate in changed[:MAX_FINDINGS] for line in words.gate_change(gate, _sentence)]
+    return _listed("**What the policy would be**", lines, most=MAX_FINDINGS, rank=2)
+
+
+def _listed(
+    title: str,
+    items: Sequence[Any],
+    show: Callable[[Any], str] = str,
+    most: int | None = None,
+    rank: int = 0,
+) -> Part:
+    return Part(
+        items,
+        lambda item: f"- {show(item)}\n",
+        f"{title}\n\n",
+        "\n",
+        lambda left: f"- and {left} more\n",
+        most,
+        rank,
+    )
 
 
 def _way_back(moves: Iterable[Move]) -> Part:
     """The commands that undo it, in a block from which they can be copied."""
-    every = words.undo(moves)
-    gated = any(command.gated for command in every)
-    note = ", which policy does not spare review and gates" if gated else ""
-    lines = [f"{_command(command)}\n" for command in every]
-    opens = (
-        f"To undo it later{note}:\n\n```sh\n"  # no line of it can end the block: each begins with `muster`
+    opens = "To undo it later:\n\n```sh\n"  # no line of it can end the block: each begins with `muster`
+    return Part(
+        words.undo(moves), _command, opens, "```\n\n", lambda left: f"# and {left} more\n", MAX_EVENTS, 1
     )
-    return Part(lines, opens, "```\n\n", lambda left: f"# and {left} more\n", MAX_EVENTS, rank=1)
 
 
 def _command(command: Undo) -> str:
-    return safe(words.undo_line(command))
+    return f"{safe(words.undo_line(command))}\n"
 
 
 def _details(found: Brief) -> Iterator[Part]:
     """What one reader in ten asks for, folded away."""
-    folded = (
-        m for at, m in enumerate(found.moves) if m.secondary or at >= MAX_MOVES or len(m.rows) > MAX_ROWS
-    )
-    for move in [move for move in folded if move.rows][:MAX_MOVES]:
-        opens = f"<details>\n<summary>{words.counted(len(move.rows), 'row')} of comparison</summary>\n\n"
-        yield _table(move, move.rows, closes="\n</details>\n\n", rank=5, opens=opens)
+    more = [(m, m.rows[MAX_ROWS:] if at < MAX_MOVES else m.rows) for at, m in enumerate(found.main)]
+    for move, rows in [(move, rows) for move, rows in more if rows][: 2 * MAX_MOVES]:
+        opens = f"<details>\n<summary>{words.counted(len(rows), 'row')} more</summary>\n\n"
+        yield _table(move, rows, closes="\n</details>\n\n", rank=5, opens=opens)
     yield _registered(found.registered)
     plan = found.assessment.plan
-    yield _folded("More findings", [f"- {_finding(f)}\n" for f in plan.findings[MAX_FINDINGS:]], rank=6)
-    yield _folded("More events", [f"- {_sentence(str(e))}\n" for e in plan.events[MAX_EVENTS:]], rank=7)
+    yield _folded("More findings", plan.findings[MAX_FINDINGS:], _finding, rank=6)
+    yield _folded("More events", plan.events[MAX_EVENTS:], _event, rank=7)
 
 
 def _registered(versions: Sequence[briefs.Registered]) -> Part:
-    lines = [f"- {words.registration(new, code)}\n" for new in versions]
-    return _folded(f"Registered: {words.counted(len(lines), 'version')}", lines, rank=4)
+    title = f"Registered: {words.counted(len(versions), 'version')}"
+    return _folded(title, versions, lambda new: words.registration(new, code), rank=4)
 
 
-def _folded(title: str, items: Sequence[str], rank: int) -> Part:
-    """A block that a reader opens. Its title is HTML, and so only ever the template's own words."""
+def _folded(title: str, items: Sequence[Any], show: Callable[[Any], str], rank: int) -> Part:
+    """A list that a reader unfolds. Its title is HTML, and so only ever the template's own words."""
     opens = f"<details>\n<summary>{title}</summary>\n\n"
-    return Part(items, opens, "\n</details>\n\n", lambda left: f"\nand {left} more\n", rank=rank)
+    more = "\n</details>\n\n"
+    return Part(
+        items, lambda item: f"- {show(item)}\n", opens, more, lambda left: f"- and {left} more\n", rank=rank
+    )
 
 
 def _footer(found: Brief) -> str:
     assessment = found.assessment
-    base = f"the rules and the policy of {code(assessment.base)}" if assessment.base else "the rules"
+    judge = f"the rules and the policy of base {code(assessment.base)}" if assessment.base else "the rules"
     by = ", ".join(code(author) for author in assessment.authors[: words.MAX_NAMED])
-    wrote = f", by {by}{_more(len(assessment.authors) - words.MAX_NAMED)}" if by else ""
-    return f"{code(assessment.head)}{wrote}, judged by {base}.\n"
+    wrote = f" by {by}{_more(len(assessment.authors) - words.MAX_NAMED)}" if by else ""
+    return f"Head {code(assessment.head)}{wrote}, judged by {judge}.\n"
 
 
 def _more(number: int) -> str:

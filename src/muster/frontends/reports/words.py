@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeAlias
 
-from ...core.brief import Approvals, Brief, Move, Registered, Row
+from ...core.brief import Approvals, Brief, GateChange, Move, Registered, Row
 from ...core.undo import Undo
-from ..report import size
+from ..report import gate_words, size
 
 Show: TypeAlias = Callable[[str], str]
 
@@ -18,6 +19,7 @@ MAX_NAMED = 3  # moves or models in a headline
 MAX_PEOPLE = 5
 MAX_NUMBERS = 10
 MAX_METRICS = 8  # of a registered version
+_LIKE_A_COMMIT = re.compile(r"[0-9a-f]{7}")
 _VERDICTS = {
     "same": "same",
     "compatible": "compatible",
@@ -34,7 +36,7 @@ def counted(number: int, what: str) -> str:
 def verdict(found: Brief) -> str:
     """Return in a few words how it stands."""
     if found.mendable:
-        return counted(len(found.mendable), "finding")
+        return counted(len(found.assessment.plan.findings), "finding")
     if found.turn == "reviewers":
         return "Waits for review"
     changes = found.assessment.plan.events or found.assessment.base is None
@@ -45,7 +47,9 @@ def headline(found: Brief, show: Show) -> str:
     """Return what changes above all: the main moves, or else what is registered, or else the first events."""
     named = list(dict.fromkeys(_move(move, show) for move in found.main))
     if not named:
-        named = [f"{show(new.model)} {new.version} registered" for new in found.registered]
+        named = [
+            f"{show(new.model)} {_digits(str(new.version), show)} registered" for new in found.registered
+        ]
     if not named:
         named = [show(event.text) for event in found.assessment.plan.events]
     return "; ".join([*named[:MAX_NAMED], *_and_more(len(named) - MAX_NAMED)])
@@ -54,35 +58,41 @@ def headline(found: Brief, show: Show) -> str:
 def _move(move: Move, show: Show) -> str:
     pointer = move.pointer
     name = f"@{pointer.name}" if pointer.kind == "alias" else pointer.name
-    return f"{show(pointer.model)} {show(name)} {versions(move.now)} → {versions(move.proposed)}"
+    return f"{show(pointer.model)} {show(name)} {versions(move.now, show)} → {versions(move.proposed, show)}"
 
 
-def versions(numbers: Sequence[int]) -> str:
+def versions(numbers: Sequence[int], show: Show) -> str:
     """Return version numbers as a list, "none" if there are none."""
-    shown = [str(n) for n in numbers[-MAX_NUMBERS:]]
+    shown = [_digits(str(n), show) for n in numbers[-MAX_NUMBERS:]]
     return ", ".join(["...", *shown] if len(numbers) > MAX_NUMBERS else shown) or "none"
 
 
+def _digits(text: str, show: Show) -> str:
+    """Return a number as it is, unless it is so long that a forge could take it for the beginning of a commit's name."""
+    return show(text) if _LIKE_A_COMMIT.search(text) else text
+
+
 def turn(found: Brief, show: Show) -> str:
-    """Return whose move it is; "" if nobody's."""
+    """Return whose move it is, and whose it is after that; "" if nobody's."""
+    waiting = [_waiting(asked, show) for asked in found.approvals if asked.missing]
+    reviewers = "; ".join([*waiting[:MAX_NAMED], *_and_more(len(waiting) - MAX_NAMED)])
     if found.turn == "author":
-        return f"the author: {counted(len(found.mendable), 'finding')}"
+        first = f"the author: {counted(len(found.mendable), 'finding')}"
+        return f"{first}; then {reviewers}" if reviewers else first
     if found.turn == "reviewers":
-        waiting = [_waiting(asked, show) for asked in found.approvals if asked.missing]
-        more = _and_more(len(waiting) - MAX_NAMED)
-        return "; ".join([*waiting[:MAX_NAMED], *more]) or "the reviewers"
+        return reviewers or "the reviewers"
     return "ready to merge" if found.turn == "merger" else ""
 
 
 def _waiting(asked: Approvals, show: Show) -> str:
-    of = f"of {show(asked.model)}{_people(asked, show)}"
+    model, people = show(asked.model), _people(asked, show)
     if not asked.wanted:
-        return f"waiting for a review {of}"
+        return f"waiting for a review of {model}{people}"
+    by = " by owners" if asked.owners else ""
     if asked.tally is None:
-        return f"waiting for {counted(asked.wanted, 'approval')} {of} (none are counted here)"
-    who = "owner" if asked.owners else "approval"
+        return f"waiting for {counted(asked.wanted, 'approval')}{by} of {model}{people} (not counted here)"
     more = "more " if asked.tally.counted else ""
-    return f"waiting for {asked.missing} {more}{who}{'s' * (asked.missing > 1)} {of}"
+    return f"waiting for {counted(asked.missing, f'{more}approval')}{by} of {model}{people}"
 
 
 def _people(asked: Approvals, show: Show) -> str:
@@ -108,10 +118,10 @@ def approvals(asked: Approvals, show: Show) -> Iterator[str]:
         yield f"{show(approval.by)} approved, and {show(why)}"
 
 
-def head(move: Move) -> tuple[str, str, str, str]:
+def head(move: Move, show: Show) -> tuple[str, str, str, str]:
     """Return the titles of the columns of a move's table, but for the first."""
-    now = f"now: {move.incumbent}" if move.incumbent is not None else "now: none"
-    return now, f"proposed: {move.candidate}", "change", "gate"
+    now, then = ("none" if n is None else _digits(str(n), show) for n in (move.incumbent, move.candidate))
+    return f"now: {now}", f"proposed: {then}", "change", "gate"
 
 
 def cells(row: Row, move: Move, show: Show) -> tuple[str, str, str, str, str]:
@@ -121,7 +131,7 @@ def cells(row: Row, move: Move, show: Show) -> tuple[str, str, str, str, str]:
         name,
         _value(row, row.now, show),
         _value(row, row.proposed, show),
-        change(row),
+        change(row, show),
         _gate(row, move, show),
     )
 
@@ -131,10 +141,10 @@ def _value(row: Row, value: float | str | None, show: Show) -> str:
         return "none"
     if isinstance(value, str):
         return value if row.kind == "signature" else show(value)
-    return size(int(value)) if row.kind == "size" else f"{value:.6g}"
+    return size(int(value)) if row.kind == "size" else _digits(f"{value:.6g}", show)
 
 
-def change(row: Row) -> str:
+def change(row: Row, show: Show) -> str:
     """Return what changes in a row, "" if nothing is known to."""
     if isinstance(row.change, str):
         return _VERDICTS[row.change]
@@ -146,14 +156,13 @@ def change(row: Row) -> str:
         return "same"
     sign = "+" if row.change > 0 else "-"
     words = f"{sign}{size(abs(int(row.change)))}" if row.kind == "size" else f"{row.change:+.6g}"
-    return words if row.relative is None else f"{words} ({row.relative:+.1%})"
+    return _digits(words if row.relative is None else f"{words} ({row.relative:+.1%})", show)
 
 
 def _gate(row: Row, move: Move, show: Show) -> str:
     if not row.gate:
         return ""
-    untrusted = row.kind in ("tag", "format")
-    demand = show(row.gate) if untrusted else row.gate
+    demand = show(row.gate)
     if row.passed is None:
         return f"{demand}: not asked of a way back" if move.spared else demand
     return f"{'passes' if row.passed else 'fails'}: {demand}"
@@ -162,7 +171,7 @@ def _gate(row: Row, move: Move, show: Show) -> str:
 def registration(new: Registered, show: Show) -> str:
     """Return a registered version in a line."""
     label = f" ({show(new.label)})" if new.label else ""
-    metrics = [f"{show(name)} {value:.6g}" for name, value in sorted(new.metrics.items())]
+    metrics = [f"{show(name)} {_digits(f'{new.metrics[name]:.6g}', show)}" for name in sorted(new.metrics)]
     parts = [
         ", ".join(show(kind) for kind in dict.fromkeys(new.formats[:MAX_NAMED])),
         f"{size(new.size)} in {counted(new.files, 'file')}",
@@ -174,7 +183,26 @@ def registration(new: Registered, show: Show) -> str:
         ),
         f"by {show(new.created_by)}",
     ]
-    return f"{show(new.model)} {new.version}{label}: {', '.join(parts)}"
+    return f"{show(new.model)} {_digits(str(new.version), show)}{label}: {', '.join(parts)}"
+
+
+def gate_demands(changed: GateChange) -> tuple[list[str], list[str]]:
+    """Return the demands that a gate no longer makes, and those that it makes from now on."""
+    old, new = (
+        list(gate_words(gate)) if gate is not None else [] for gate in (changed.before, changed.after)
+    )
+    return [words for words in old if words not in new], [words for words in new if words not in old]
+
+
+def gate_change(changed: GateChange, show: Show) -> Iterator[str]:
+    """Yield what is no longer demanded, and what is from now on."""
+    who = f"{show(changed.model)} " if changed.model else ""
+    name = f"{who}{changed.kind} {show(changed.name)}"
+    if changed.before is None or changed.after is None:
+        yield f"{name} is {'new' if changed.before is None else 'gone'}"
+    removed, added = gate_demands(changed)
+    yield from (f"{name} no longer: {show(words)}" for words in removed)
+    yield from (f"{name} from now on: {show(words)}" for words in added)
 
 
 def undo(moves: Iterable[Move]) -> list[Undo]:
@@ -186,7 +214,9 @@ def undo_line(command: Undo) -> str:
     """Return a command as it is typed. Its words are quoted for a shell, and not otherwise made safe."""
     import shlex
 
-    return f'{shlex.join(command.words)} --reason "..."'
+    told = "--propose" in command.words  # says already that it is no short way
+    note = "  # not pre-approved: its gate is asked" if command.gated and not told else ""
+    return f'{shlex.join(command.words)} --reason "..."{note}'
 
 
 def _and_more(number: int) -> list[str]:
