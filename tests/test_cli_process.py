@@ -180,4 +180,4 @@ def test_bash_completes_commands_and_options(tmp_path: Path, environment: Mappin
     assert done.returncode == 0, done.stderr
     first, *offered = done.stdout.splitlines()
     assert first.endswith("-F _muster_completion muster")
-    assert offered == ["promote propose proposals", "register resolve rename", "set", "--registry"]
+    assert offered == ["promote", "register resolve rename", "set", "--registry"]
