@@ -408,8 +408,8 @@ def test_deleting_or_renaming_a_model_does_not_get_around_review() -> None:
     renamed = plans.make(gated, (ops.RenameModel("bikes", "rides"),), Evidence())
     assert renamed.findings == ()
     with pytest.raises(Refused, match="bikes@champion moves only by a reviewed proposal"):
-        renamed.require_direct("")
-    plans.make(gated, (ops.RenameModel("vans", "trucks"),), Evidence()).require_direct("")
+        renamed.require_direct()
+    plans.make(gated, (ops.RenameModel("vans", "trucks"),), Evidence()).require_direct()
 
 
 def test_a_request_is_called_the_same_by_whoever_makes_it_and_whenever() -> None:

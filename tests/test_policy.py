@@ -465,7 +465,7 @@ def test_going_back_to_what_was_there_is_spared_the_gates_where_policy_says_so(
     assert bool(made.review) is review
     if review:
         with pytest.raises(Refused):
-            made.require_direct("")
+            made.require_direct()
     if findings:
         with pytest.raises(Invalid, match="may not enter production"):
             made.require_sound()
@@ -518,7 +518,7 @@ def test_what_nothing_guards_moves_directly() -> None:
         before, (ops.SetStage("m", 3, "production"), ops.SetAlias("m", "champion", 3)), Evidence()
     )
     made.require_sound()
-    made.require_direct("")
+    made.require_direct()
 
 
 def test_registering_straight_into_a_guarded_stage_is_judged_like_any_move() -> None:

@@ -384,3 +384,25 @@ def test_nothing_is_proposed_where_nothing_would_change(server: Path) -> None:
     with Registry(server, author=ANN) as ann, pytest.raises(Invalid, match="nothing to propose"):
         ann.propose(ops.SetStage("bikes", 3, "staging"))
     assert refs(server) == ["refs/heads/main"]
+
+
+def test_going_back_by_a_proposal_needs_a_reason_too(server: Path) -> None:
+    with Registry(server, author=ANN) as ann:
+        ann.proposals.merge(ann.propose(PROMOTION).branch)
+        ann.proposals.merge(ann.propose(ops.SetStage("bikes", 2, "production")).branch)
+        guard(server, "review: true, rollback: {review: false}")
+        back = ann.propose(ops.SetStage("bikes", 3, "production"))
+        with pytest.raises(Invalid, match="a reason is required"):
+            ann.proposals.merge(back.branch)
+        done = ann.proposals.merge(back.branch, reason="alerts since noon")
+        assert next(iter(ann.history("bikes/production"))).reason == "alerts since noon"
+        assert done.commit == tip(server)
+
+
+def test_a_clone_that_cannot_follow_a_merge_is_told(server: Path, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "--quiet", str(server), "clone")
+    with Registry(tmp_path / "clone", author=ANN) as ann:
+        made = ann.propose(PROMOTION)
+        (tmp_path / "clone" / "models/bikes/stages/staging.yaml").write_text("my own edit\n")
+        assert "git pull" in ann.proposals.merge(made.branch).note
+        assert ann.snapshot().stage("bikes", "production") == ()

@@ -82,9 +82,12 @@ class Proposals:
         assessment = self._assess(proposal)
         assessment.plan.require_sound()
         why = reason or reason_of(self._message_of(proposal.head))
+        assessment.plan.require_reason(why)
         words = message(assessment.plan.summary or proposal.title, why, [a.by for a in assessment.approvals])
         commit = self._forge.merge(proposal.id, proposal.head, str(assessment.base), words)
-        return Outcome(commit, assessment.plan.events)
+        behind = self._git.head() != self._git.authority()
+        note = "your clone does not have it yet: `git pull` brings it" if behind else ""
+        return Outcome(commit, assessment.plan.events, note)
 
     def comment(self, id: str, body: str, marker: str) -> str:
         """Say body in the one comment of a proposal that begins with marker; return where it is to be seen."""

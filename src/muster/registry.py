@@ -143,7 +143,8 @@ class Registry(Judge):
             plan.require_sound()
             if not plan.change:
                 return Outcome(plan.before.commit)
-            plan.require_direct(reason)
+            plan.require_direct()
+            plan.require_reason(reason)
             try:
                 return self._publish(plan, reason)
             except Conflict:

@@ -47,10 +47,13 @@ class Plan:
         if self.findings:
             raise Invalid("this change breaks the registry's rules:", self.findings)
 
-    def require_direct(self, reason: str) -> None:
-        """Raise ReviewNeeded if the change may only enter by a proposal, Invalid if it lacks the reason it needs."""
+    def require_direct(self) -> None:
+        """Raise ReviewNeeded if the change may only enter by a proposal."""
         if self.review:
             raise ReviewNeeded("; ".join(self.review), "propose it")
+
+    def require_reason(self, reason: str) -> None:
+        """Raise Invalid if the change lacks the reason it needs."""
         if self.pre_approved and not reason.strip():
             raise Invalid(
                 f"{'; '.join(self.pre_approved)}: a reason is required", hint="say why with --reason"
