@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from support.forges.state import Problem, Repository
 from support.githttpd import GitHttpServer, _Request
+from support.serving import in_thread
 
 _MANY = ("ref", "branch", "name")  # parameters that may hold slashes
 
@@ -133,14 +133,8 @@ def _pattern(template: str) -> re.Pattern[str]:
 @contextlib.contextmanager
 def serving(server: ForgeServer) -> Iterator[ForgeServer]:
     """Run a server for as long as the block lasts, and see that nobody broke the contract."""
-    with server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with in_thread(server):
+        yield server
     assert server.violations == [], "\n".join(server.violations)
 
 
