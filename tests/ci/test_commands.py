@@ -12,7 +12,8 @@ from support.forges.hub import job_token
 from support.forges.server import ForgeServer
 from support.forges.state import Comment, Pull
 from support.gitcli import git, tip
-from support.pull_requests import committed, pull_request
+from support.publishing import committed
+from support.pull_requests import pull_request
 from support.registry_ci import promotion
 
 MARKER = "<!-- muster -->\n"

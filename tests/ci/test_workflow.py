@@ -13,7 +13,8 @@ from support.actions.runner import Event, Runner
 from support.forges.hub import BOT
 from support.forges.server import ForgeServer
 from support.gitcli import git, tip
-from support.pull_requests import approve, committed, mergeable, pull_request, pushed, queued
+from support.publishing import committed, guard, publish
+from support.pull_requests import approve, mergeable, pull_request, pushed, queued
 from support.receiver import receiver
 from support.registry_ci import PRODUCTION, promotion
 
@@ -42,21 +43,15 @@ pytestmark = pytest.mark.slow
 def workflow(request: pytest.FixtureRequest, server: Path, wheel: Path) -> str:
     """Each of the two ways to have the same jobs."""
     if request.param == CALLING:
-        pushed(
-            server,
-            committed(server, {CALLING: CALLER.replace("WHEEL", str(wheel)).encode(), LAID_DOWN: None}),
-        )
+        publish(server, {CALLING: CALLER.replace("WHEEL", str(wheel)).encode(), LAID_DOWN: None})
     return str(request.param)
 
 
-def demanding(server: Path, **gate: object) -> None:
-    """Have production's gate demand more; bikes are @bob's."""
+def demand_approval(server: Path) -> None:
+    """Have production wait for an approval; bikes are @bob's."""
     with Registry(server) as registry:
         registry.annotate("bikes", owners=["@bob"])
-    policy = git(server, "show", "main:registry.yaml")
-    lines = "".join(f"    {key}: {json.dumps(value)}\n" for key, value in gate.items())
-    changed = policy.replace("  production:\n", f"  production:\n{lines}") + "\n"
-    pushed(server, committed(server, {"registry.yaml": changed.encode()}))
+    guard(server, "approvals: 1")
 
 
 def test_a_sound_pull_request_passes_and_is_told_so_in_one_comment(
@@ -172,7 +167,7 @@ def test_what_somebody_wrote_gives_the_runner_no_orders(
 def test_approvals_are_counted_where_policy_demands_them(
     server: Path, ready: Runner, forge: ForgeServer
 ) -> None:
-    demanding(server, approvals=1)
+    demand_approval(server)
     request = pull_request(forge, promotion(server))
     run = ready.run(LAID_DOWN, request.event())
     assert run.jobs["check"].result == "failure"
@@ -186,7 +181,7 @@ def test_approvals_are_counted_where_policy_demands_them(
 def test_an_approval_of_an_earlier_commit_does_not_count_though_the_forge_is_there_again(
     server: Path, ready: Runner, forge: ForgeServer
 ) -> None:
-    demanding(server, approvals=1)
+    demand_approval(server)
     approved = promotion(server)
     later = committed(server, {"models/bikes/annotations/2.yaml": b"schema: 1\ndescription: x\n"}, approved)
     request = pull_request(forge, approved)  # it was pushed back while the job for the later commit ran
@@ -199,16 +194,9 @@ def test_an_approval_of_an_earlier_commit_does_not_count_though_the_forge_is_the
 def test_approvals_that_cannot_be_counted_are_said_to_be(
     server: Path, ready: Runner, forge: ForgeServer
 ) -> None:
-    demanding(server, approvals=1)
-    head = committed(
-        server,
-        {
-            LAID_DOWN: git(server, "show", f"main:{LAID_DOWN}")
-            .replace("pull-requests: read", "issues: read")
-            .encode()
-        },
-    )
-    pushed(server, head)
+    demand_approval(server)
+    text = git(server, "show", f"main:{LAID_DOWN}").replace("pull-requests: read", "issues: read")
+    publish(server, {LAID_DOWN: text.encode()})
     run = ready.run(LAID_DOWN, pull_request(forge, promotion(server)).event())
     assert run.jobs["check"].result == "failure", run.log
     assert "cannot be counted" in run.annotations[0].message

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from muster.backends import forges
-from muster.backends.git import GitRepository
-from muster.core.snapshot import Change
 from support.actions.runner import Event
 from support.forges.server import ForgeServer
 from support.gitcli import git, tip
-from support.publishing import ANN, AT
 
 
 @dataclass(frozen=True)
@@ -61,12 +57,6 @@ def approve(forge: ForgeServer, request: PullRequest, who: str) -> None:
     place = forges.locate(f"{forge.base}/{forge.repository.path}", "github", {})
     assert place is not None
     forges.connect(place, forge.users[who], env={}).approve(str(request.number), request.head)
-
-
-def committed(server: Path, files: Mapping[str, bytes | None], parent: str | None = None) -> str:
-    """Return a commit of files on parent (main's tip unless given), which no branch has."""
-    with GitRepository(server) as repository:
-        return repository.commit(parent or tip(server), Change(files, "change"), ANN, AT)
 
 
 def pushed(server: Path, head: str) -> Event:
