@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shlex
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -554,3 +555,21 @@ def test_a_proposal_that_fails_is_shown_and_not_merged(muster: Muster, server: P
     before = refs(server)
     assert muster("proposals", "merge", id).code == 5
     assert refs(server) == before
+
+
+def test_the_ways_out_of_findings_are_commands_that_lead_out(muster: Muster, server: Path) -> None:
+    gate = "{from: [staging], tags: {risk: it's low}, evaluations: [bias; and more]}"
+    Path("registry.yaml").write_text(
+        f"schema: 1\nname: bikes\nstages:\n  staging: {{}}\n  production: {gate}\n  archived: {{}}\n"
+    )
+    git(Path.cwd(), "commit", "--quiet", "--all", "--message=Guard production")
+    git(Path.cwd(), "push", "--quiet")
+    refused = muster("promote", "bikes/1", "production", "--dry-run", "--json")
+    assert refused.code == 5
+    fixes = [finding["fix"] for finding in refused.json["findings"]]
+    assert len(fixes) == 3
+    for fix in fixes:
+        typed = shlex.split(fix[fix.index("muster ") :])
+        assert muster(*typed[1:]).code == 0, fix
+    assert muster("promote", "bikes/1", "production").code == 0
+    assert muster("resolve", "bikes/production").out == "bikes/1\n"

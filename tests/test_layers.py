@@ -33,7 +33,7 @@ PURE = {
         "functools",
         "hashlib",
     ),
-    *("itertools", "json", "math", "operator", "re", "types", "typing", "unicodedata", "urllib"),
+    *("itertools", "json", "math", "operator", "re", "shlex", "types", "typing", "unicodedata", "urllib"),
 }
 ONLY_IN = {
     "yaml": ("muster.core.manifest", "muster.backends.formats"),

@@ -14,14 +14,14 @@ from support.registry import ANN, NOON, valid
 VALID = valid()
 
 
-def rollback(pointer: str, to: int | None) -> Iterable[ops.Operation]:
+def rollback(pointer: str, to: int | None, reason: str) -> Iterable[ops.Operation]:
     """Stands where history would decide."""
-    assert pointer == "bikes/production"
+    assert (pointer, reason) == ("bikes/production", "the nightly run")
     return (ops.SetStage("bikes", to or 1, "production"),)
 
 
 def read(text: str) -> tuple[list[ops.Operation], str]:
-    return planfile.read(text.encode(), "plan.yaml", VALID, ANN, NOON, rollback)
+    return planfile.read(text.encode(), "plan.yaml", VALID, ANN, NOON, "", rollback)
 
 
 def test_each_change_becomes_an_operation_in_order() -> None:

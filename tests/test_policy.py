@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -63,7 +64,7 @@ def unmet_by(
     entered: datetime | None = None,
     now: datetime | None = NOW,
 ) -> list[str]:
-    return list(gate.unmet(version or candidate(), stage_now, replaces, entered, now))
+    return [str(demand) for demand in gate.unmet(version or candidate(), stage_now, replaces, entered, now)]
 
 
 def rmse(**bounds: Any) -> Gate:
@@ -223,7 +224,9 @@ def test_how_long_a_version_stayed_is_asked_of_the_stage_it_is_in() -> None:
     assert list(unmet(before, before, PRODUCTION, 1, evidence)) == []
     assert asked == [(Pointer("stage", "m", "staging"), 1)]
     strict = with_policy(before, policy("production: {soak: 2h}"))
-    assert "has been there since 2026-05-02 11:00 UTC" in next(unmet(strict, strict, PRODUCTION, 1, evidence))
+    assert "has been there since 2026-05-02 11:00 UTC" in str(
+        next(unmet(strict, strict, PRODUCTION, 1, evidence))
+    )
 
 
 def test_without_evidence_nothing_that_needs_it_passes() -> None:
@@ -546,3 +549,28 @@ def test_a_version_that_stays_where_it_is_passes_no_gate_again() -> None:
     several = with_policy(before, policy("production: {formats: [skops], exclusive: false}", "x: {}"))
     same = Change({"models/bikes/stages/production.yaml": yaml("versions: [2]  # as it was")})
     assert checks.check(several, same) == []
+
+
+def test_each_demand_that_is_not_met_says_the_way_out() -> None:
+    gate = Gate(
+        from_stages=("canary",),
+        soak=timedelta(hours=24),
+        formats=("skops",),
+        tags={"risk": "passed"},
+        metrics={"rmse": Bound(max=1)},
+    )
+    demands = list(gate.unmet(candidate(format="pickle"), "staging", None, NOW - timedelta(hours=23), NOW))
+    assert [demand.fix for demand in demands] == [
+        "muster promote m/2 canary",
+        f"wait until {NOW + timedelta(hours=1):%Y-%m-%d %H:%M} UTC",
+        "register another version: what was registered does not change",
+        "once that is so: muster tag m/2 risk=passed",
+        "promote a better version; or change the gate, in a change of its own",
+    ]
+
+
+def test_a_way_out_is_quoted_for_the_shell_it_will_be_typed_into() -> None:
+    hostile = replace(candidate(), manifest=replace(candidate().manifest, model="m; rm -rf ~ #$(x)`x`"))
+    (demand,) = Gate(tags={"risk": "passed"}).unmet(hostile, None, None, None, NOW)
+    words = shlex.split(demand.fix.removeprefix("once that is so: "))
+    assert words == ["muster", "tag", "m; rm -rf ~ #$(x)`x`/2", "risk=passed"]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from muster.core.brief import Approvals, Brief, GateChange, Move, Registered, Row
@@ -168,6 +168,9 @@ def test_a_command_of_the_runner_is_one_line_whatever_is_in_it() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(text=NAMES, count=st.integers(1, 3000), length=st.integers(1, 2000))
+@example("|", 9, 371)
+@example("`", 1, 80)
+@example("`", 3000, 2000)
 def test_a_comment_fits_whatever_comes_and_says_what_it_leaves_out(
     text: str, count: int, length: int
 ) -> None:

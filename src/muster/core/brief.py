@@ -425,7 +425,10 @@ def _mendable(plan: Plan, review: Review | None) -> Iterator[Finding]:
     waiting = {}
     for pointer in plan.moves:
         gate = _policy(plan.before, pointer.model).gate(pointer.kind, pointer.name)
-        demands = tuple(unapproved(gate, pointer.model, _owners(plan.before, pointer.model), review))
+        demands = tuple(
+            demand.why
+            for demand in unapproved(gate, pointer.model, _owners(plan.before, pointer.model), review)
+        )
         if demands:
             waiting[pointer.path] = demands
     for finding in plan.findings:

@@ -18,6 +18,17 @@ AHEAD = timedelta(minutes=5)  # how far another machine's clock may be ahead of 
 
 
 @dataclass(frozen=True, slots=True)
+class Unmet:
+    """A demand that is not met: why, and what to do, "" where that is plain."""
+
+    why: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        return self.why
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluationDemand:
     """An evaluation that must have passed: within `max_age`, where that is given, and as judged by one of `by`.
 

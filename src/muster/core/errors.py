@@ -34,6 +34,13 @@ class Finding:
         return f"{place}{self.message}{fix} [{self.rule}]"
 
 
+def command(*words: str) -> str:
+    """Return a `muster` command to type. Names may hold what a shell acts on, so each word is quoted for one."""
+    import shlex
+
+    return shlex.join(["muster", *words])
+
+
 class MusterError(Exception):
     """Any failure muster reports. `hint` says what to do about it."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from . import names
+from .demands import Unmet
 from .errors import Invalid
 from .policy import Gate, Policy, owners, unapproved
 from .proposals import Review
@@ -34,7 +35,7 @@ def needs_review(before: Snapshot, model: str) -> bool:
     return any(gate.needs_review for gate in _gates(before, model))
 
 
-def lacking(before: Snapshot, model: str, review: Review | None) -> Iterator[str]:
+def lacking(before: Snapshot, model: str, review: Review | None) -> Iterator[Unmet]:
     """Yield which approvals a change to the guards of model lacks."""
     gate = Gate(approvals=_most_approvals(before, model))
     yield from unapproved(gate, model, owners(before, model), review)

@@ -11,7 +11,7 @@ from .manifest import Document
 from .operations import DeleteAlias, Operation, SetAlias, SetStage, Yank
 from .snapshot import Snapshot
 
-Rollback = Callable[[str, int | None], Iterable[Operation]]
+Rollback = Callable[[str, int | None, str], Iterable[Operation]]
 _VERBS = ("promote", "demote", "rollback", "alias", "unalias", "tag", "describe", "yank")
 # What each may have beside it.
 _WITH: Mapping[str, tuple[str, ...]] = {
@@ -25,20 +25,21 @@ _WITH: Mapping[str, tuple[str, ...]] = {
 
 
 def read(
-    data: bytes, path: str, snapshot: Snapshot, by: str, at: str, rollback: Rollback
+    data: bytes, path: str, snapshot: Snapshot, by: str, at: str, reason: str, rollback: Rollback
 ) -> tuple[list[Operation], str]:
-    """Return the operations that the file at path asks for, and its reason.
+    """Return the operations that the file at path asks for, and why: `reason`, or if that is empty the file's.
 
-    `rollback(pointer, to)` gives the operations of a rollback, which the past decides. Raises Invalid, with every
+    `rollback(pointer, to, reason)` gives the operations of a rollback, which the past decides. Raises Invalid, with every
     place that is wrong, and what references and rollbacks raise.
     """
     document = manifest.parse_marked(data, path)
     if findings := list(schema.problems("plan", document, path)) or list(_problems(document, path)):
         raise Invalid(f"{path} is not a plan:", findings)
+    why = reason or document.value.get("reason", "")
     wanted: list[Operation] = []
     for change in document.value["changes"]:
-        wanted += _operations(change, snapshot, by, at, rollback)
-    return wanted, document.value.get("reason", "")
+        wanted += _operations(change, snapshot, by, at, lambda pointer, to: rollback(pointer, to, why))
+    return wanted, why
 
 
 def _problems(document: Document, path: str) -> Iterator[Finding]:
@@ -62,7 +63,11 @@ def _problems(document: Document, path: str) -> Iterator[Finding]:
 
 
 def _operations(
-    change: Mapping[str, Any], snapshot: Snapshot, by: str, at: str, rollback: Rollback
+    change: Mapping[str, Any],
+    snapshot: Snapshot,
+    by: str,
+    at: str,
+    rollback: Callable[[str, int | None], Iterable[Operation]],
 ) -> Iterable[Operation]:
     match change:
         case {"promote": reference, "to": stage}:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from . import holds, names
-from .errors import Finding
+from .errors import Finding, command
 from .judgement import Case, Judgement
 from .policy import ARCHIVED, Pointer, unmet
 from .version_rules import moved_along
@@ -147,7 +147,7 @@ def gates_pass(case: Case) -> Iterator[Finding]:
     for version in gained:
         for demand in unmet(case.before, case.after, pointer, version, case.judgement.evidence):
             message = f"{place.model}/{version} may not enter {place.name}: {demand}"
-            yield case.finding(gates_pass, message, key)
+            yield case.finding(gates_pass, message, key, fix=demand.fix)
 
 
 def held_pointers_wait_for_a_person(case: Case) -> Iterator[Finding]:
@@ -169,6 +169,6 @@ def held_pointers_wait_for_a_person(case: Case) -> Iterator[Finding]:
     else:
         forward = sorted({*hold.versions} - {*holds.hold_from(case.document.value, case.path).versions})
     if forward:
-        fix = f"a person lifts it: muster hold lift {pointer} --reason ..."
+        fix = f"a person lifts it: {command('hold', 'lift', str(pointer))} --reason ..."
         what = f"held since {hold.by} rolled {hold.versions[0]} back at {hold.at}: {hold.reason}"
         yield case.finding(held_pointers_wait_for_a_person, f"{pointer} waits for a person, {what}", fix=fix)

@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from . import demands, manifest, names
-from .demands import EvaluationDemand, duration, in_words
-from .errors import NotFound
+from .demands import EvaluationDemand, Unmet, duration, in_words
+from .errors import NotFound, command
 from .models import Annotations, Manifest, ModelVersion
 from .proposals import Review, identities
 from .signatures import signature_compatibility
@@ -89,7 +89,7 @@ class Bound:
         )
 
     def unmet(self, name: str, metrics: Mapping[str, float], incumbent: Manifest | None) -> Iterator[str]:
-        """Yield each bound that metrics break. A metric that is missing or not finite breaks them all."""
+        """Yield why each bound is broken that is. A metric that is missing or not finite breaks them all."""
         value = metrics.get(name)
         if value is None or not math.isfinite(value):
             yield f"metric {name} is required and is {'missing' if value is None else value}"
@@ -164,23 +164,29 @@ class Gate:
         incumbent: Manifest | None,
         entered: datetime | None,
         now: datetime | None,
-    ) -> Iterator[str]:
+    ) -> Iterator[Unmet]:
         """Yield each demand that version does not meet.
 
         `stage_now` is the stage it is in before the move and `entered` when it came there; `incumbent` is the version
         it would replace; `now` the moment of judging.
         """
-        if self.from_stages and (stage_now or "none").casefold() not in {
-            s.casefold() for s in self.from_stages
-        }:
-            yield f"it must be in {' or '.join(self.from_stages)} first, and is in {stage_now or 'no stage'}"
+        reference = f"{version.model}/{version.version}"
+        allowed = {stage.casefold() for stage in self.from_stages}
+        if allowed and (stage_now or "none").casefold() not in allowed:
+            first = self.from_stages[0]
+            fix = command("demote", reference) if first == "none" else command("promote", reference, first)
+            why = f"it must be in {' or '.join(self.from_stages)} first, and is in {stage_now or 'no stage'}"
+            yield Unmet(why, fix)
         if self.soak and (entered is None or now is None or now - entered < self.soak):
             spent = f"has been there since {entered:%Y-%m-%d %H:%M} UTC" if entered else "is in no stage"
-            yield f"it must stay in {stage_now or 'a stage'} for {in_words(self.soak)} first, and {spent}"
-        yield from self._unmet_content(version.manifest, incumbent)
-        yield from self._unmet_words(version.annotations, now)
+            why = f"it must stay in {stage_now or 'a stage'} for {in_words(self.soak)} first, and {spent}"
+            yield Unmet(why, f"wait until {entered + self.soak:%Y-%m-%d %H:%M} UTC" if entered else "")
+        again = "register another version: what was registered does not change"
+        yield from (Unmet(why, again) for why in self._unmet_content(version.manifest, incumbent))
+        yield from self._unmet_words(reference, version.annotations, now)
         for name, bound in self.metrics.items():
-            yield from bound.unmet(name, version.metrics, incumbent)
+            for why in bound.unmet(name, version.metrics, incumbent):
+                yield Unmet(why, "promote a better version; or change the gate, in a change of its own")
 
     def _unmet_content(self, new: Manifest, incumbent: Manifest | None) -> Iterator[str]:
         if self.formats and (bad := [f for f in new.formats if f not in self.formats]):
@@ -199,13 +205,16 @@ class Gate:
             if verdict == "incompatible":
                 yield f"its signature breaks callers of version {incumbent.version}: {'; '.join(reasons)}"
 
-    def _unmet_words(self, annotations: Annotations, now: datetime | None) -> Iterator[str]:
+    def _unmet_words(self, reference: str, annotations: Annotations, now: datetime | None) -> Iterator[Unmet]:
         for key, wanted in self.tags.items():
             if annotations.tags.get(key) != wanted:
                 there = annotations.tags.get(key)
-                yield f"tag {key} must be {wanted!r}, and is {'missing' if there is None else repr(there)}"
+                why = f"tag {key} must be {wanted!r}, and is {'missing' if there is None else repr(there)}"
+                yield Unmet(why, f"once that is so: {command('tag', reference, f'{key}={wanted}')}")
         for demand in self.evaluations:
-            yield from demand.unmet(annotations.evaluations, now)
+            record = command("annotate", reference, "--evaluation", demand.name, "--passed")
+            for why in demand.unmet(annotations.evaluations, now):
+                yield Unmet(why, f"once it has passed: {record}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +275,7 @@ def is_rollback(gate: Gate, pointer: Pointer, version: int, evidence: Evidence) 
 
 def unmet(
     before: Snapshot, after: Snapshot, pointer: Pointer, version: int, evidence: Evidence
-) -> Iterator[str]:
+) -> Iterator[Unmet]:
     """Yield each demand of before's policy that keeps pointer from moving to version."""
     gate = Policy.of(before, pointer.model).gate(pointer.kind, pointer.name)
     if gate == Gate(exclusive=gate.exclusive):
@@ -278,13 +287,12 @@ def unmet(
     if gate.soak and stage_now is not None and evidence.entered is not None:
         entered = evidence.entered(Pointer("stage", pointer.model, stage_now), version)
     new = after.version(pointer.model, version)
-    demands = list(gate.unmet(new, stage_now, incumbent, entered, evidence.now))
+    failing = list(gate.unmet(new, stage_now, incumbent, entered, evidence.now))
     lacking = list(unapproved(gate, pointer.model, owners(before, pointer.model), evidence.review))
-    if (demands or lacking) and is_rollback(
-        gate, pointer, version, evidence
-    ):  # history is asked where it matters
-        demands, lacking = [], lacking if gate.rollback_review else []
-    yield from demands + lacking
+    # History is asked where it matters, and nowhere else.
+    if (failing or lacking) and is_rollback(gate, pointer, version, evidence):
+        failing, lacking = [], lacking if gate.rollback_review else []
+    yield from failing + lacking
 
 
 def owners(snapshot: Snapshot, model: str) -> tuple[str, ...]:
@@ -302,7 +310,7 @@ def owners(snapshot: Snapshot, model: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def unapproved(gate: Gate, model: str, entitled: tuple[str, ...], review: Review | None) -> Iterator[str]:
+def unapproved(gate: Gate, model: str, entitled: tuple[str, ...], review: Review | None) -> Iterator[Unmet]:
     """Yield what approvals are missing. Where nobody knows of a review, none can be counted."""
     if not gate.approvals or review is None:
         return
@@ -312,11 +320,11 @@ def unapproved(gate: Gate, model: str, entitled: tuple[str, ...], review: Review
         not_counted = "".join(f"; {a.by} approved, and {why}" for a, why in tally.void)
         who = f" of {', '.join(entitled)}" if entitled else ""
         wanted = f"{gate.approvals} approval{'s' * (gate.approvals > 1)}{who}"
-        others = identities(*entitled) - identities(*review.authors)
-        name = f"with muster annotate {model} --owner ANN --owner BEA" if model else f"in {names.REGISTRY}"
-        more = f"; there is no other owner: name more {name}"
-        way_out = more if entitled and not others else ""
-        yield f"it needs {wanted}, and has {len(tally.counted)}{by}{not_counted}{way_out}"
+        fix = "an owner approves it on its page, or with muster proposals approve"
+        if entitled and not identities(*entitled) - identities(*review.authors):
+            more = command("annotate", model, "--owner", "ANN", "--owner", "BEA")
+            fix = f"there is no other owner: name more, {more if model else f'in {names.REGISTRY}'}"
+        yield Unmet(f"it needs {wanted}, and has {len(tally.counted)}{by}{not_counted}", fix)
 
 
 def pre_approved(

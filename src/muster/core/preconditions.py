@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from . import names
-from .errors import Conflict, Finding, Invalid
+from .errors import Conflict, Finding, Invalid, command
 from .policy import Pointer, Policy
 from .snapshot import Snapshot
 
@@ -50,7 +50,8 @@ def require_usable(snapshot: Snapshot, model: str, version: int) -> None:
     """Raise NotFound unless version exists, and Invalid if it is yanked."""
     snapshot.resolve(names.Reference(model, "version", str(version)))
     if (reason := snapshot.annotations(model, version).yanked) is not None:
-        raise Invalid(f"{model}/{version} is yanked: {reason}", hint=f"muster yank --undo {model}/{version}")
+        undo = command("yank", "--undo", f"{model}/{version}")
+        raise Invalid(f"{model}/{version} is yanked: {reason}", hint=undo)
 
 
 def require_unreferenced(

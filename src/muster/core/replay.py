@@ -122,7 +122,7 @@ def _judged(
             gate = Policy.of(under, pointer.model).gate(pointer.kind, pointer.name)
             if pointer.name.casefold() == ARCHIVED and gate == Gate(exclusive=gate.exclusive):
                 continue  # it made room for another
-            reasons = tuple(unmet(under, step.after, pointer, version, evidence))
+            reasons = tuple(str(demand) for demand in unmet(under, step.after, pointer, version, evidence))
         except MusterError as error:
             reasons = (f"it cannot be judged: {error}",)
         at = f"{step.at:%Y-%m-%dT%H:%M:%SZ}"

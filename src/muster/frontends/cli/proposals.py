@@ -46,10 +46,16 @@ def propose_command(ctx: click.Context, /, source: Path, **how: Any) -> int:
     registry = open_registry(ctx)
     data = sys.stdin.buffer.read() if str(source) == "-" else source.read_bytes()
     wanted, reason = planfile.read(
-        data, str(source), registry.upstream(), registry.author, registry.now, registry.rollback_operations
+        data,
+        str(source),
+        registry.upstream(),
+        registry.author,
+        registry.now,
+        how["reason"],
+        registry.rollback_operations,
     )
     propose = True if how["propose"] is None else how["propose"]
-    return carry_out(registry, wanted, **{**how, "propose": propose, "reason": how["reason"] or reason})
+    return carry_out(registry, wanted, **{**how, "propose": propose, "reason": reason})
 
 
 @click.group("proposals")

@@ -28,6 +28,7 @@ MARKER = "<!-- muster -->"  # the first line, by which the comment is found agai
 LIMIT = 65_000  # bytes: GitHub takes 65,536 characters for a pull request, and more for a comment
 MAX_TEXT = 400  # characters of a sentence that is shown
 MAX_NAME = 130  # of anything else; names of the registry's own are shorter
+MAX_FENCE = 40  # backticks
 MAX_ROWS = 8
 MAX_MOVES = 5  # whose tables are seen at once, and as many again that are folded away
 MAX_FINDINGS = 20
@@ -46,7 +47,7 @@ def comment(found: Brief) -> str:
     """Return the comment that says what a brief holds."""
     plan = found.assessment.plan
     parts = [
-        Part([f"{MARKER}\n{_first_line(found)}\n\n{_next(found)}"]),
+        Part([f"{MARKER}\n{_first_line(found)}\n\n{_next(found)}"], rank=-1),
         *_tables(found.main, rank=2),
         _findings(plan.findings),
         _approvals(found),
@@ -54,7 +55,7 @@ def comment(found: Brief) -> str:
         _gates(found.gates),
         _way_back(found.main if not found.mendable else ()),
         *_details(found),
-        Part([_footer(found)]),
+        Part([_footer(found)], rank=-1),
     ]
     return fitted(parts, LIMIT)
 
@@ -81,11 +82,17 @@ def proposed_body(plan: Plan, reason: str) -> str:
 
 def code(text: str, most: int = MAX_NAME) -> str:
     """Return text as a code span that shows it, cut where it is very long, and that fits in a table's cell."""
-    kept, shown = text[:most], safe(text[:most])
-    while len(shown.encode()) > 4 * most:  # escapes are longer than what they stand for
-        kept = kept[: len(kept) // 2]
-        shown = safe(kept)
+    kept = text[:most]
+    while len((shown := _visible(kept)).encode()) + 5 * shown.count("|") > 4 * most:
+        kept = kept[: len(kept) // 2]  # escapes are longer than what they stand for
     return "&#124;".join(_span(part) for part in (shown + "..." * (kept != text)).split("|"))
+
+
+def _visible(text: str) -> str:
+    """Text with escapes for what is invisible, and for backticks too where so many follow each other that no fence
+    encloses them: renderers give up at 80."""
+    shown = safe(text)
+    return shown.replace("`", "\\x60") if "`" * MAX_FENCE in shown else shown
 
 
 def _sentence(text: str) -> str:
