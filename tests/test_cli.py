@@ -6,6 +6,7 @@ import io
 import shlex
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import click
 import pytest
 
 from muster.frontends.cli import COMMANDS, group, run
-from support.cli import Said, bikes, clone_of, state_of
+from support.cli import Said, bikes, carry_out, clone_of, state_of
 from support.gitcli import git, refs, tip
 
 Muster = Callable[..., Said]
@@ -29,12 +30,7 @@ def muster(server: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     """Run a command in a clone of the registry, which is the working directory."""
     monkeypatch.chdir(clone_of(server, server.parent / "clone"))
 
-    def command(*arguments: str | Path) -> Said:
-        capsys.readouterr()
-        code = run([str(a) for a in arguments])
-        return Said(code, *capsys.readouterr())
-
-    return command
+    return partial(carry_out, capsys)
 
 
 VERSION_KEYS = {

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from muster.frontends.cli import run
-from support.cli import Said, bikes, clone_of
+from support.cli import Said, bikes, carry_out, clone_of
 from support.gitcli import git
 
 Muster = Callable[..., Said]
@@ -19,11 +19,7 @@ def muster(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
     """Run a command in a clone of the registry, which is the working directory."""
     monkeypatch.chdir(clone_of(bikes(tmp_path), tmp_path / "clone"))
 
-    def command(*arguments: str) -> Said:
-        capsys.readouterr()
-        return Said(run(list(arguments)), *capsys.readouterr())
-
-    return command
+    return partial(carry_out, capsys)
 
 
 @pytest.fixture

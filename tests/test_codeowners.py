@@ -17,6 +17,7 @@ from muster.core.errors import Invalid, MusterError
 from muster.core.snapshot import EMPTY, Change, Snapshot
 from muster.frontends.cli import run
 from support.gitcli import git
+from support.publishing import publish
 from support.registry import ANN, NOON, after, built, edited, valid, version
 
 VALID = valid()
@@ -255,9 +256,7 @@ def test_the_command_line_writes_checks_and_proposes_it(
         assert run(["owners", "sync", "--check"]) == 0
         assert run(["annotate", "bikes", "--owner", "@ann", "--owner", "Bea <bea@example.com>"]) == 0
         assert block(registry.snapshot()) == ["/models/bikes/  @ann bea@example.com"]
-        hand = Change({"CODEOWNERS": TEMPLATE.encode()}, "By hand")
-        head = registry._git.head()
-        registry._git.publish(registry._git.commit(head, hand, ANN, registry._clock()), head)
+        publish(registry.location, {"CODEOWNERS": TEMPLATE.encode()})
         assert [f.rule for f in registry.check()] == ["codeowners_are_current"]
         capsys.readouterr()
         assert run(["owners", "sync", "--check", "--json"]) == 5

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,9 +11,10 @@ import pytest
 from muster import Invalid, NotFound, Registry
 from muster.core.models import Lineage, Parent, Run
 from muster.core.operations import RegisterVersion
-from support.cli import Said
+from support.cli import Said, carry_out
 from support.gitcli import git
 from support.publishing import publish
+from support.serving import free_port, in_process
 
 
 @pytest.fixture
@@ -146,19 +144,16 @@ def test_a_dry_run_moves_nothing(source: Registry, target: Registry, tmp_path: P
 def test_the_command_line_copies_and_proposes(
     source: Registry, target: Registry, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from muster.frontends.cli import run
+    def copy(*words: str) -> Said:
+        return carry_out(capsys, "-R", source.location, "copy", *words, "--to", target.location)
 
-    def said(*words: str) -> Said:
-        code = run(["-R", source.location, "copy", *words, "--to", target.location])
-        return Said(code, *capsys.readouterr())
-
-    assert said("bikes/2", "--dry-run").code == 0
+    assert copy("bikes/2", "--dry-run").code == 0
     assert target.models() == []
-    copied = said("bikes/2", "--as", "rides", "--alias", "next", "--reason", "to serve it")
+    copied = copy("bikes/2", "--as", "rides", "--alias", "next", "--reason", "to serve it")
     assert (copied.code, copied.out) == (0, "rides/1\n")
-    assert said("bikes/2", "--as", "rides", "--json").json["version"] == 1
-    assert said("bikes/1", "--stage", "production").code == 5
-    assert said("bikes/1", "--propose").code == 0
+    assert copy("bikes/2", "--as", "rides", "--json").json["version"] == 1
+    assert copy("bikes/1", "--stage", "production").code == 5
+    assert copy("bikes/1", "--propose").code == 0
     assert [p.title for p in target.proposals.list()] == ["bikes: registered 1, created"]
 
 
@@ -168,35 +163,17 @@ def test_artifacts_go_from_a_directory_to_s3(
 ) -> None:
     import boto3
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        try:
-            _wait_for(port)
-            endpoint = f"http://127.0.0.1:{port}"
-            boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket="models")
-            with Registry.create(tmp_path / "cloud.git", remote="s3://models/a", bare=True) as cloud:
-                config = cloud.snapshot().files[".dvc/config"]
-                publish(
-                    tmp_path / "cloud.git",
-                    {".dvc/config": config + f"    endpointurl = {endpoint}\n".encode()},
-                )
-                new = source.copy("bikes/2", cloud)
-                assert new.digest == source.get("bikes/2").digest
-                assert cloud.verify("bikes/1") == ()
-        finally:
-            server.kill()
-
-
-def _wait_for(port: int) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
+    with in_process(command, port):
+        endpoint = f"http://127.0.0.1:{port}"
+        boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket="models")
+        with Registry.create(tmp_path / "cloud.git", remote="s3://models/a", bare=True) as cloud:
+            config = cloud.snapshot().files[".dvc/config"] + f"    endpointurl = {endpoint}\n".encode()
+            publish(tmp_path / "cloud.git", {".dvc/config": config})
+            new = source.copy("bikes/2", cloud)
+            assert new.digest == source.get("bikes/2").digest
+            assert cloud.verify("bikes/1") == ()

@@ -18,13 +18,15 @@ from urllib.parse import unquote
 
 import pytest
 
+from muster import resources
 from muster.core import checks, names, plans
+from muster.core.models import Signature
 from muster.core.operations import SetStage
 from muster.core.policy import Evidence
 from muster.core.snapshot import EMPTY, Change
 from muster.frontends import report
 from support import pages
-from support.small_registry import after, empty_registry, version
+from support.registry import built, version
 
 TOP = Path(__file__).resolve().parent.parent
 PAGES = [TOP / "README.md", *sorted((TOP / "docs").rglob("*.md"))]
@@ -71,7 +73,7 @@ def test_the_files_shown_by_the_page_of_file_formats_are_one_valid_registry() ->
 @pytest.mark.parametrize("page", [p for p in PAGES if p.name != "file-formats.md"], ids=NAMES.get)
 def test_each_file_shown_elsewhere_matches_its_schema(page: Path) -> None:
     for path, content, line in _files(page):
-        around = {p: c for p, c in empty_registry().files.items() if p != path}
+        around = {p: c for p, c in resources.template().items() if p != path}
         findings = checks.check(EMPTY, Change({**around, path: content}))
         assert not findings, f"{NAMES[page]}:{line}: {findings}"
 
@@ -89,10 +91,11 @@ def _gates() -> list[tuple[bytes, pages.Block]]:
 @pytest.mark.parametrize(("policy", "shown"), _gates(), ids=lambda value: getattr(value, "first", ""))
 def test_each_gate_refuses_what_its_page_says_it_refuses(policy: bytes, shown: pages.Block) -> None:
     temp, hour = ({"name": "temp", "type": "double"}, {"name": "hour", "type": "long"})
-    registry = after(
-        empty_registry(policy),
-        version("one", metrics={"rmse": 55.0}, inputs=(temp,), stage="production"),
-        version("two", metrics={"rmse": 61.0}, inputs=(temp, hour), stage="staging"),
+    old, new = Signature(inputs=(temp,)), Signature(inputs=(temp, hour))
+    registry = built(
+        version("bikes", "one", metrics={"rmse": 55.0}, signature=old, format="pickle", stage="production"),
+        version("bikes", "two", metrics={"rmse": 61.0}, signature=new, format="pickle", stage="staging"),
+        policy=policy,
     )
     came = datetime(2026, 5, 1, 9, 30, tzinfo=timezone.utc)
     evidence = Evidence(came.replace(hour=11), lambda *_: False, lambda *_: came)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from muster.core import operations as ops
 from muster.core.holds import Hold
 from muster.core.policy import Evidence, Pointer
 from muster.core.snapshot import Change, Snapshot
-from support.cli import Said, bikes, clone_of
+from support.cli import Said, bikes, carry_out, clone_of
 from support.registry import ANN, NO_GATES, NOON, after, built, edited, version, with_policy
 
 PRODUCTION, CHAMPION = Pointer("stage", "bikes", "production"), Pointer("alias", "bikes", "champion")
@@ -220,15 +221,7 @@ def test_a_hold_is_lifted_for_a_reason(registry: Registry) -> None:
 @pytest.fixture
 def muster(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Said]:
     """Run a command in a clone of a registry of bikes."""
-    from muster.frontends.cli import run
-
-    clone = clone_of(bikes(tmp_path), tmp_path / "clone")
-
-    def said(*words: str) -> Said:
-        code = run(["-R", str(clone), *words])
-        return Said(code, *capsys.readouterr())
-
-    return said
+    return partial(carry_out, capsys, "-R", clone_of(bikes(tmp_path), tmp_path / "clone"))
 
 
 def test_the_command_line_says_what_is_held_and_lifts_it(muster: Callable[..., Said]) -> None:

@@ -19,7 +19,7 @@ from muster.receiving import Update, install, read_updates, read_users
 from support.cli import bikes, clone_of
 from support.gitcli import git, tip, write_hook
 from support.githttpd import git_http_server
-from support.publishing import publish
+from support.publishing import guard, publish
 from support.registry import manifest_of, stored
 from support.sshd import ssh_server
 
@@ -118,14 +118,6 @@ def far(request: pytest.FixtureRequest, clone: Clone, tmp_path: Path) -> Iterato
             git(clone.path, "remote", "set-url", "origin", daemon.url(clone.server))
             git(clone.path, "config", "core.sshCommand", daemon.command)
             yield clone
-
-
-def with_policy(server: Path, old: str, new: str) -> None:
-    """Change the policy where no hook runs: on the server itself."""
-    with Registry(server) as registry:
-        text = registry.snapshot().files["registry.yaml"].decode()
-        assert old in text
-    publish(server, {"registry.yaml": text.replace(old, new).encode()})
 
 
 def proposed(server: Path, version: int = 3) -> str:
@@ -267,7 +259,7 @@ def test_what_guards_a_reviewed_stage_changes_by_review_only(clone: Clone) -> No
 
 
 def test_a_person_does_not_become_an_owner_of_an_approved_model_alone(clone: Clone) -> None:
-    with_policy(clone.server, "review: true", "approvals: 1")
+    guard(clone.server, "approvals: 1")
     fetch(clone)
     path = "models/bikes/model.yaml"
     clone.commit({path: clone.replaced(path, "Ann Author <ann@example.com>", "Eve <eve@example.com>")})
@@ -369,7 +361,7 @@ def test_a_proposal_is_merged_onto_what_came_since(clone: Clone) -> None:
 
 
 def test_a_merge_waits_for_as_many_approvals_as_policy_wants(clone: Clone) -> None:
-    with_policy(clone.server, "review: true", "approvals: 2")
+    guard(clone.server, "approvals: 2")
     with Registry(clone.server) as registry:
         registry.annotate("bikes", owners=[BOB, CAT])
     branch = proposed(clone.server)
@@ -387,7 +379,7 @@ def test_a_merge_waits_for_as_many_approvals_as_policy_wants(clone: Clone) -> No
 
 
 def test_approvals_are_merged_along_and_do_not_make_their_givers_authors(clone: Clone) -> None:
-    with_policy(clone.server, "review: true", "approvals: 1")
+    guard(clone.server, "approvals: 1")
     branch = proposed(clone.server)
     fetch(clone)
     with Registry(clone.server) as registry:
@@ -401,7 +393,7 @@ def test_approvals_are_merged_along_and_do_not_make_their_givers_authors(clone: 
 
 
 def test_the_tools_own_proposals_are_approved_and_merged_through_the_gate(clone: Clone) -> None:
-    with_policy(clone.server, "review: true", "approvals: 1")
+    guard(clone.server, "approvals: 1")
     with Registry(clone.server) as registry:
         registry.annotate("bikes", owners=[BOB])
     fetch(clone)
@@ -415,7 +407,7 @@ def test_the_tools_own_proposals_are_approved_and_merged_through_the_gate(clone:
 
 
 def test_another_name_for_an_approved_proposal_takes_nothing_from_it(clone: Clone) -> None:
-    with_policy(clone.server, "review: true", "approvals: 1")
+    guard(clone.server, "approvals: 1")
     with Registry(clone.server) as registry:
         registry.annotate("bikes", owners=[BOB])
     branch = proposed(clone.server)
@@ -429,7 +421,7 @@ def test_another_name_for_an_approved_proposal_takes_nothing_from_it(clone: Clon
 
 
 def test_who_wrote_a_proposal_does_not_approve_it(clone: Clone) -> None:
-    with_policy(clone.server, "review: true", "approvals: 1")
+    guard(clone.server, "approvals: 1")
     branch = proposed(clone.server)
     fetch(clone)
     dan, dans = clone.approve(branch, "Dan Doer <dan@example.com>")
@@ -441,7 +433,7 @@ def test_who_wrote_a_proposal_does_not_approve_it(clone: Clone) -> None:
 
 
 def test_an_approval_is_void_after_the_next_push(clone: Clone) -> None:
-    with_policy(clone.server, "review: true", "approvals: 1")
+    guard(clone.server, "approvals: 1")
     branch = proposed(clone.server)
     with Registry(clone.server) as registry:
         registry.annotate("bikes", owners=[BOB])
@@ -561,7 +553,7 @@ def test_the_first_push_is_judged_as_a_registry_being_born(bare: Path, clone: Cl
 
 
 def test_a_policy_that_cannot_be_read_lets_nothing_in(clone: Clone) -> None:
-    with_policy(clone.server, "stages:", "stages: [")
+    publish(clone.server, {"registry.yaml": b"schema: 1\nname: my-models\nstages: [\n"})
     fetch(clone)
     clone.commit(
         {STAGING: None, PRODUCTION: "schema: 1\nversions: [3]\n", ARCHIVED: "schema: 1\nversions: [2]\n"}

@@ -14,29 +14,13 @@ from muster.core.snapshot import Change
 from support.cli import Days
 from support.gitcli import git, refs, tip
 from support.githttpd import git_http_server
+from support.publishing import committed, guard, publish
+from support.registry import guarded, yaml
 from support.sshd import ssh_server
 
 ANN, BEA, CAT = (f"{name} <{name.lower()}@example.com>" for name in ("Ann", "Bea", "Cat"))
-POLICY = """\
-schema: 1
-name: bikes
-stages:
-  staging: {}
-  production: {review: true, APPROVALS}
-  archived: {}
-"""
+LOW_RISK = b"schema: 1\ntags:\n  risk: low\n"
 PROMOTION = ops.SetStage("bikes", 3, "production")
-
-
-def commit(registry: Path, author: str, **files: str | None) -> str:
-    """Commit files (double underscores are slashes) on main of a bare repository, as an editor would."""
-    with Registry(registry, author=author) as opened:
-        found = opened._git
-        change = Change({path.replace("__", "/"): text and text.encode() for path, text in files.items()})
-        old = found.head()
-        new = found.commit(old, change, author, Days()())
-        found.publish(new, old)
-    return new
 
 
 @pytest.fixture
@@ -52,12 +36,6 @@ def server(tmp_path: Path) -> Path:
         registry.annotate("bikes", owners=[ANN, "bea@example.com", CAT])
     guard(path, "review: true")
     return path
-
-
-def guard(path: Path, gate: str) -> str:
-    """Put a gate in front of production."""
-    text = POLICY.replace("review: true, APPROVALS", gate)
-    return commit(path, ANN, **{"registry.yaml": text})
 
 
 @pytest.fixture(
@@ -157,9 +135,8 @@ def test_a_push_after_approval_voids_it(server: Path) -> None:
         id = ann.proposals.get(made.branch).id
         with Registry(server, author=BEA) as bea:
             bea.proposals.approve(id)
-        change = Change({"models/bikes/annotations/3.yaml": b"schema: 1\ntags:\n  risk: low\n"})
-        pushed = ann._git.commit(made.commit, change, ANN, Days()())
-        ann._git.publish(pushed, made.commit, made.branch)
+        more = committed(server, {"models/bikes/annotations/3.yaml": LOW_RISK}, made.commit)
+        git(server, "update-ref", f"refs/heads/{made.branch}", more)
         (finding,) = ann.proposals.assess(id).plan.findings
         assert f"it was of {made.commit[:12]}, before the last push" in finding.message
         with pytest.raises(Conflict, match="is at"):
@@ -194,7 +171,7 @@ def test_the_same_request_twice_is_one_proposal(place: str, server: Path) -> Non
 def test_the_same_request_after_main_moved_brings_the_proposal_up_to_date(place: str, server: Path) -> None:
     with Registry(place, author=ANN) as ann:
         first = ann.propose(PROMOTION)
-        commit(server, BEA, **{"models__bikes__annotations__1.yaml": "schema: 1\ntags:\n  risk: low\n"})
+        publish(server, {"models/bikes/annotations/1.yaml": LOW_RISK}, author=BEA)
         second = ann.propose(PROMOTION)
         assert second.branch == first.branch and second.commit != first.commit
         assert git(server, "rev-parse", f"{second.branch}^") == tip(server) == second.base
@@ -206,9 +183,9 @@ def test_the_same_request_after_main_moved_brings_the_proposal_up_to_date(place:
 def test_commits_somebody_added_to_a_proposal_are_not_lost(server: Path) -> None:
     with Registry(server, author=ANN) as ann:
         made = ann.propose(PROMOTION)
-        more = ann._git.commit(made.commit, Change({"docs/why.md": b"because\n"}), BEA, Days()())
-        ann._git.publish(more, made.commit, made.branch)
-        commit(server, BEA, **{"README.md": "words\n"})
+        more = committed(server, {"docs/why.md": b"because\n"}, made.commit, BEA)
+        git(server, "update-ref", f"refs/heads/{made.branch}", more)
+        publish(server, {"README.md": b"words\n"}, author=BEA)
         with pytest.raises(Conflict, match="has commits that would be lost"):
             ann.propose(PROMOTION)
         assert tip(server, made.branch) == more
@@ -298,19 +275,13 @@ def test_a_promotion_is_judged_by_the_policy_it_meets_and_not_by_the_one_it_was_
             ann.proposals.merge(made.branch)
 
 
-def editing(server: Path, *changes: dict[str, str | None]) -> tuple[str, str]:
-    """A proposal made with an editor: one commit for each of changes. Return its branch and its head."""
-    with Registry(server, author=BEA) as bea:
-        base = last = str(bea._git.head())
-        for files in changes:
-            edit = Change({path: text and text.encode() for path, text in files.items()}, "edit")
-            last = bea._git.commit(last, edit, BEA, Days()())
-        bea._git.publish(last, None, "proposals/edited")
-    assert base != last
-    return "proposals/edited", last
-
-
-STAGE = "schema: 1\nversions:\n- {}\n"
+def editing(server: Path, *changes: dict[str, bytes]) -> tuple[str, str]:
+    """A proposal that Bea made with an editor: one commit for each of changes. Return its branch and its head."""
+    last = None
+    for files in changes:
+        last = committed(server, files, last, BEA)
+    git(server, "update-ref", "refs/heads/proposals/edited", str(last))
+    return "proposals/edited", str(last)
 
 
 def test_policy_loosened_beside_a_promotion_is_judged_by_what_was_before(server: Path) -> None:
@@ -318,9 +289,9 @@ def test_policy_loosened_beside_a_promotion_is_judged_by_what_was_before(server:
     branch, _ = editing(
         server,
         {
-            "registry.yaml": POLICY.replace("review: true, APPROVALS", ""),
-            "models/bikes/stages/production.yaml": STAGE.format(3),
-            "models/bikes/stages/staging.yaml": STAGE.format("1\n- 2"),
+            "registry.yaml": guarded(""),
+            "models/bikes/stages/production.yaml": yaml("versions: [3]"),
+            "models/bikes/stages/staging.yaml": yaml("versions: [1, 2]"),
         },
     )
     with Registry(server, author=ANN) as ann:
@@ -330,12 +301,12 @@ def test_policy_loosened_beside_a_promotion_is_judged_by_what_was_before(server:
 
 def test_every_commit_of_a_proposal_is_checked_and_not_only_its_end(server: Path) -> None:
     with Registry(server) as registry:
-        manifest = registry.snapshot().files["models/bikes/versions/1.yaml"].decode()
-    changed = manifest.replace("size: 2000", "size: 2001")
+        manifest = registry.snapshot().files["models/bikes/versions/1.yaml"]
+    changed = manifest.replace(b"size: 2000", b"size: 2001")
     branch, _ = editing(
         server,
         {"models/bikes/versions/1.yaml": changed},
-        {"models/bikes/versions/1.yaml": manifest, "README.md": "only words\n"},
+        {"models/bikes/versions/1.yaml": manifest, "README.md": b"only words\n"},
     )
     with Registry(server, author=ANN) as ann:
         findings = ann.proposals.assess(branch).plan.findings
@@ -346,13 +317,13 @@ def test_every_commit_of_a_proposal_is_checked_and_not_only_its_end(server: Path
 
 
 def test_policy_loosened_in_one_commit_and_restored_in_another_is_seen(server: Path) -> None:
-    policy = POLICY.replace("APPROVALS", "tags: {risk: low}")
-    commit(server, ANN, **{"registry.yaml": policy})
+    gate = "review: true, tags: {risk: low}"
+    guard(server, gate)
     branch, _ = editing(
         server,
-        {"registry.yaml": POLICY.replace("review: true, APPROVALS", "")},
-        {"models/bikes/aliases/live.yaml": "schema: 1\nversion: 3\n"},
-        {"registry.yaml": policy},
+        {"registry.yaml": guarded("")},
+        {"models/bikes/aliases/live.yaml": yaml("version: 3")},
+        {"registry.yaml": guarded(gate)},
     )
     with Registry(server, author=ANN) as ann:
         assert "policy_and_data_are_apart" in {f.rule for f in ann.proposals.assess(branch).plan.findings}
@@ -363,7 +334,7 @@ def test_a_merge_loses_no_race(server: Path) -> None:
         made = ann.propose(PROMOTION)
         proposals = ann.proposals
         assessed = str(proposals.assess(made.branch).base)
-        now = commit(server, BEA, **{"README.md": "words\n"})
+        now = publish(server, {"README.md": b"words\n"}, author=BEA)
         with pytest.raises(Conflict):
             proposals._forge.merge(made.branch.removeprefix("proposals/"), made.commit, assessed, "late")
         assert tip(server) == now

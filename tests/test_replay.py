@@ -15,6 +15,7 @@ from muster.core.replay import Replayed
 from muster.frontends.cli import run
 from support.cli import Days
 from support.gitcli import git
+from support.publishing import publish
 
 FREE = "schema: 1\nname: x\nstages:\n  staging: {}\n  production: {exclusive: true}\n  archived: {}\n"
 ANN = "Ann <ann@example.com>"
@@ -52,12 +53,8 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
 
 def policy(registry: Registry, text: str, **files: str) -> None:
     """Commit a registry.yaml, and other files, as an editor would."""
-    from muster.core.snapshot import Change
-
-    written = {"registry.yaml": text, **files}
-    change = Change({path: data.encode() for path, data in written.items()}, "Policy")
-    head = registry._git.head()
-    registry._git.publish(registry._git.commit(head, change, ANN, registry._clock()), head)
+    written = {path: data.encode() for path, data in {"registry.yaml": text, **files}.items()}
+    publish(registry.location, written, at=registry._clock())
 
 
 def blocked(moves: Iterator[Replayed]) -> list[tuple[str, tuple[str, ...]]]:

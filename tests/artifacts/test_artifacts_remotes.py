@@ -5,12 +5,9 @@ from __future__ import annotations
 import getpass
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +15,7 @@ import pytest
 
 from muster.core.errors import Integrity, Invalid, NotFound, Refused, Unavailable
 from support.dvc_project import Project, manifest_files, project, read_files, write_files
+from support.serving import free_port, in_process
 
 pytestmark = pytest.mark.slow
 
@@ -26,29 +24,6 @@ FILES = {f"sub/{n}.bin": bytes([n]) * 2000 for n in range(30)} | {
     "large.bin": os.urandom(1 << 20) * 20,
     "ü b.json": b"{}",
 }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def server(command: Sequence[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server until it is no longer wanted; it answers at port when this returns."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and process.poll() is None:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 @dataclass(frozen=True)
@@ -63,7 +38,9 @@ class Served:
 @pytest.fixture(scope="module")
 def moto() -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
     port = free_port()
-    with server([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port) as process:
+    with in_process(
+        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port
+    ) as process:
         yield port, process
 
 
@@ -95,7 +72,7 @@ def ssh(tmp_path: Path) -> Iterator[Served]:
         Path("/run/sshd").mkdir(exist_ok=True)  # sshd started by root will not run without it
     sshd = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
     assert sshd is not None
-    with server([sshd, "-D", "-f", str(keys / "sshd_config")], port) as process:
+    with in_process([sshd, "-D", "-f", str(keys / "sshd_config")], port) as process:
         user, store = getpass.getuser(), tmp_path / "served"
         yield Served(project(tmp_path, f"ssh://{user}@127.0.0.1:{port}{store}"), process, store)
 
@@ -114,7 +91,7 @@ def http(tmp_path: Path) -> Iterator[Served]:
         "--directory",
         str(store),
     ]
-    with server(command, port) as process:
+    with in_process(command, port) as process:
         yield Served(project(tmp_path, f"http://127.0.0.1:{port}"), process, store)
 
 
@@ -273,7 +250,7 @@ def test_a_forbidden_object_is_refused(tmp_path: Path) -> None:
         "http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), Handler).serve_forever()\n"
     )
     port = free_port()
-    with server([sys.executable, "-c", code, str(port)], port):
+    with in_process([sys.executable, "-c", code, str(port)], port):
         store = project(tmp_path, f"http://127.0.0.1:{port}").store()
         for ask in (store.listing, lambda oid: store.missing([oid])):
             with pytest.raises(Refused):
@@ -295,7 +272,7 @@ def test_access_that_s3_denies_is_refused(tmp_path: Path) -> None:
         "http.server.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])), Handler).serve_forever()\n"
     )
     port = free_port()
-    with server([sys.executable, "-c", code, str(port)], port):
+    with in_process([sys.executable, "-c", code, str(port)], port):
         registry = project(
             tmp_path, "s3://b/x", {"endpointurl": f"http://127.0.0.1:{port}", "region": "us-east-1"}
         )

@@ -8,13 +8,16 @@ import sys
 import sysconfig
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from muster import Registry
 from support.actions.runner import Runner, load
-from support.hub import Hub, hub
+from support.forges.hub import BOT, Hub, contract, job_token
+from support.forges.server import ForgeServer, serving
+from support.forges.state import Repository
 
 TOP = Path(__file__).parents[2]
 INSTALL = "Install muster"
@@ -61,7 +64,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture
 def server(tmp_path: Path) -> Path:
     """A bare registry: bikes 1 in production, bikes 2 in staging; on main lies what `muster init` laid down."""
-    path = tmp_path / "server.git"
+    path = tmp_path / "forge" / "acme" / "models.git"
+    path.parent.mkdir(parents=True)
     with Registry.create(path, bare=True, ci=["github", "gitlab"]) as registry:
         for number in (1, 2):
             model = tmp_path / f"{number}.bin"
@@ -71,10 +75,12 @@ def server(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def forge() -> Iterator[Hub]:
-    """The forge on which the registry lives."""
-    with hub() as here:
-        yield here
+def forge(server: Path) -> Iterator[ForgeServer]:
+    """The GitHub on which the registry lives, with ann and bob, who may write."""
+    repository = Repository(server.parents[1], "acme/models", ("ann", "bob", BOT), ("ann",))
+    users = {name: f"token-of-{name}" for name in ("ann", "bob")}
+    with serving(ForgeServer(server.parents[1], users, Hub(), contract(), repository)) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
@@ -89,7 +95,7 @@ def installed(wheel: Path, machine: dict[str, str], tmp_path_factory: pytest.Tem
 
 
 @pytest.fixture
-def runner(server: Path, wheel: Path, machine: dict[str, str], forge: Hub, tmp_path: Path) -> Runner:
+def runner(server: Path, wheel: Path, machine: dict[str, str], forge: ForgeServer, tmp_path: Path) -> Runner:
     """Runs the workflows of `server`; its variable MUSTER_INSTALL names the wheel."""
     return Runner(
         server,
@@ -97,8 +103,9 @@ def runner(server: Path, wheel: Path, machine: dict[str, str], forge: Hub, tmp_p
         machine,
         published={"muster-registry/muster": TOP},
         variables={"MUSTER_INSTALL": str(wheel)},
-        server=forge.url,
+        server=forge.base,
         api=forge.api,
+        issue=partial(job_token, forge),
     )
 
 

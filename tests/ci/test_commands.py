@@ -8,45 +8,49 @@ from pathlib import Path
 import pytest
 
 from muster.frontends.cli import run
+from support.forges.hub import job_token
+from support.forges.server import ForgeServer
+from support.forges.state import Comment, Pull
 from support.gitcli import git, tip
-from support.hub import Hub
-from support.pull_requests import committed
+from support.publishing import committed
+from support.pull_requests import pull_request
 from support.registry_ci import promotion
 
 MARKER = "<!-- muster -->\n"
 
 
 @pytest.fixture
-def job(forge: Hub, monkeypatch: pytest.MonkeyPatch) -> Hub:
-    """The environment of a job on the forge, whose token may write comments."""
+def job(server: Path, forge: ForgeServer, monkeypatch: pytest.MonkeyPatch) -> Pull:
+    """The environment of a job on the forge, whose token may write comments, and what they are about."""
+    pull = forge.repository.pulls[pull_request(forge, promotion(server)).number]
     said = {
         "GITHUB_ACTIONS": "true",
         "GITHUB_EVENT_NAME": "schedule",
         "GITHUB_SHA": "a" * 40,
-        "GITHUB_SERVER_URL": forge.url,
+        "GITHUB_SERVER_URL": forge.base,
         "GITHUB_API_URL": forge.api,
         "GITHUB_REPOSITORY": "acme/models",
-        "GITHUB_TOKEN": "pull-requests=write",
-        "MUSTER_PROPOSAL": "7",
+        "GITHUB_TOKEN": job_token(forge, {"pull-requests": "write"}),
+        "MUSTER_PROPOSAL": str(pull.number),
     }
     for name, value in said.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("GITHUB_EVENT_PATH", raising=False)
-    return forge
+    return pull
 
 
 def test_a_report_is_one_comment_whoever_else_begins_theirs_alike(
-    job: Hub, monkeypatch: pytest.MonkeyPatch
+    job: Pull, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job.said(f"{MARKER}I am the report", {"login": "mallory", "type": "User"})
+    job.comments.append(Comment(1000, "mallory", f"{MARKER}I am the report"))
     for words in ("first", "second"):
         monkeypatch.setenv("MUSTER_REPORT", f"{MARKER}{words}: $(touch pwned) `id` ${{{{ secrets.X }}}}")
         assert run(["ci", "comment"]) == 0
-    assert [c["body"].splitlines()[1].partition(":")[0] for c in job.comments] == [
+    assert [c.body.splitlines()[1].partition(":")[0] for c in job.comments] == [
         "I am the report",
         "second",
     ]
-    assert "$(touch pwned) `id` ${{ secrets.X }}" in job.comments[1]["body"]
+    assert "$(touch pwned) `id` ${{ secrets.X }}" in job.comments[1].body
     assert not Path("pwned").exists()
 
 
@@ -63,17 +67,24 @@ def test_a_report_is_one_comment_whoever_else_begins_theirs_alike(
     ],
 )
 def test_what_is_no_report_is_not_posted(
-    job: Hub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], body: str, words: str
+    job: Pull,
+    forge: ForgeServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    body: str,
+    words: str,
 ) -> None:
     monkeypatch.setenv("MUSTER_REPORT", body)
     assert run(["ci", "comment"]) == 5
     assert words in capsys.readouterr().err
-    assert job.writes == []
+    assert forge.written == []
 
 
-def test_a_token_that_may_not_write_is_said_to_be(job: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_that_may_not_write_is_said_to_be(
+    job: Pull, forge: ForgeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MUSTER_REPORT", f"{MARKER}x")
-    monkeypatch.setenv("GITHUB_TOKEN", "pull-requests=read")
+    monkeypatch.setenv("GITHUB_TOKEN", job_token(forge, {"pull-requests": "read"}))
     assert run(["ci", "comment"]) == 4
     assert job.comments == []
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from support.gitcli import git, tip
-from support.pull_requests import committed, pushed
+from support.publishing import committed, publish
+from support.pull_requests import pushed
 from support.receiver import receiver
 from support.registry_ci import PRODUCTION, TOP, promotion
 
@@ -95,7 +96,7 @@ def test_a_bad_one_fails_and_the_quality_report_has_the_line(server: Path, gitla
 def test_the_component_does_the_same(server: Path, gitlab: GitLab, wheel: Path) -> None:
     component = (TOP / "templates" / "registry.yml").read_bytes()
     using = COMPONENT.replace(b"WHEEL", str(wheel).encode())
-    pushed(server, committed(server, {".gitlab-ci.yml": using, "component.yml": component}))
+    publish(server, {".gitlab-ci.yml": using, "component.yml": component})
     bad = gitlab.merge_request(committed(server, {PRODUCTION: b"schema: 1\nversions: two\n"}))
     assert bad.code != 0
     assert [entry["check_name"] for entry in bad.quality] == ["schema_matches"]

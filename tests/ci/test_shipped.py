@@ -15,7 +15,7 @@ from muster.core.template import CI, lay_down, likely_ci
 from muster.frontends.cli import run
 from support.actions.runner import CHECKOUT, Event, Runner, Unsupported, load
 from support.gitcli import git, tip
-from support.pull_requests import committed, pushed
+from support.publishing import publish
 from support.registry_ci import TOP
 
 LAID_DOWN = TOP / "registry-template" / ".github" / "workflows" / "muster.yml"
@@ -198,7 +198,7 @@ def test_a_pipeline_that_is_there_stays(work: Path) -> None:
     ],
 )
 def test_a_workflow_that_asks_for_more_is_refused(server: Path, tmp_path: Path, job: str, words: str) -> None:
-    pushed(server, committed(server, {"w.yml": f"on: push\njobs: {{a: {job}}}\n".encode()}))
+    publish(server, {"w.yml": f"on: push\njobs: {{a: {job}}}\n".encode()})
     runner = Runner(server, tmp_path / "runs", published={"muster-registry/muster": TOP})
     with pytest.raises(Unsupported, match=re.escape(words)):
         runner.run("w.yml", Event("push", str(tip(server)), "refs/heads/main"))

@@ -19,7 +19,7 @@ from support.forges.server import ForgeServer, serving
 from support.forges.state import Repository
 from support.gitcli import git
 
-BOTS = {"github": "github-actions[bot]", "gitlab": "project_7_bot_1a2b", "gitea": "gitea-actions"}
+BOTS = {"github": hub.BOT, "gitlab": "project_7_bot_1a2b", "gitea": "gitea-actions"}
 PATHS = {"github": "acme/models", "gitlab": "acme/ml/models", "gitea": "acme/models"}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -11,6 +10,7 @@ import pytest
 
 from muster.backends.forges.http import MAX_ANSWER, Api, probe
 from muster.core.errors import Conflict, Invalid, NotFound, Refused, Unavailable
+from support.serving import in_thread
 
 TOKEN = "a-secret-token"
 
@@ -61,23 +61,15 @@ class _Answering(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def script() -> Iterator[Script]:
-    with Script() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    with in_thread(Script()) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
 def other() -> Iterator[Script]:
-    with Script() as server:
+    with in_thread(Script()) as server:
         server.say(200, {"stolen": True})
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
         yield server
-        server.shutdown()
-        thread.join()
 
 
 class Clock:

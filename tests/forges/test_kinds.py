@@ -9,7 +9,8 @@ import pytest
 import requests
 
 from muster.backends import forges
-from muster.core.errors import Invalid
+from muster.core.errors import Invalid, Refused
+from support.forges.hub import job_token
 from support.forges.server import Canned
 from support.forges.state import Review
 
@@ -55,6 +56,27 @@ def test_whose_permission_github_does_not_tell_is_known_by_the_review(github: An
     for who in ("bob", "eve"):
         github.ask(who).approve(opened.id, opened.head)
     assert [a.by for a in github.ask("eve").proposal(opened.id).approvals] == ["@bob"]
+
+
+def test_a_jobs_token_on_github_does_what_its_permissions_say_and_no_more(github: Any) -> None:
+    def job(**may: str) -> Any:
+        token = job_token(github.server, {scope.replace("_", "-"): level for scope, level in may.items()})
+        return forges.connect(github.place(), token, env={})
+
+    opened = github.ask("ann").open("proposals/a", "main", "a", "")
+    github.ask("bob").approve(opened.id, opened.head)
+    reading, writing = job(contents="read", pull_requests="read"), job(pull_requests="write")
+    assert [a.by for a in reading.proposal(opened.id).approvals] == ["@bob"]
+    assert writing.comment(opened.id, "one", "<!-- x -->") == writing.comment(opened.id, "two", "<!-- x -->")
+    for asked in (
+        lambda: job(contents="read", issues="write").proposal(opened.id),
+        lambda: reading.comment(opened.id, "three", "<!-- x -->"),
+        lambda: reading.approve(opened.id, opened.head),
+        lambda: reading.merge(opened.id, opened.head, github.tip(), "a"),
+        lambda: writing.merge(opened.id, opened.head, github.tip(), "a"),
+    ):
+        with pytest.raises(Refused, match="not accessible by integration"):
+            asked()
 
 
 @pytest.mark.parametrize("timed", [True, False])

@@ -10,20 +10,12 @@ import pytest
 
 from forges.conftest import World
 from muster import Registry
-from muster.frontends.cli import run
-from support.cli import Said
+from support.cli import Said, carry_out
 from support.gitcli import git
+from support.publishing import guard
 
 pytestmark = pytest.mark.slow
 
-POLICY = """\
-schema: 1
-name: bikes
-stages:
-  staging: {}
-  production: {approvals: 1}
-  archived: {}
-"""
 As = Callable[..., Said]
 
 
@@ -41,19 +33,15 @@ def person(
             model.write_bytes(bytes([number]) * 2000)
             registry.register("bikes", model, stage="staging", metrics={"rmse": 50.0 + number})
         registry.annotate("bikes", owners=["@ann", "@bob"])
-    Path("registry.yaml").write_text(POLICY)
-    git(world.clone, "commit", "--quiet", "--all", "--message=Guard production")
-    git(world.clone, "push", "--quiet", "origin", "main")
+    guard(world.clone, "approvals: 1")
     monkeypatch.setenv("MUSTER_FORGE", f"{world.kind}+{world.server.base}")
 
     def command(who: str, *arguments: str) -> Said:
-        capsys.readouterr()
         if who:
             monkeypatch.setenv("MUSTER_TOKEN", world.server.users[who])
         else:
             monkeypatch.delenv("MUSTER_TOKEN", raising=False)
-        code = run(list(arguments))
-        return Said(code, *capsys.readouterr())
+        return carry_out(capsys, *arguments)
 
     return command
 

@@ -9,8 +9,11 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
+
 from muster import Registry
 from muster.core.operations import SetStage
+from muster.frontends.cli import run
 from support.gitcli import git
 
 START = datetime(2025, 1, 1, 12, tzinfo=timezone.utc)
@@ -27,6 +30,13 @@ class Said(NamedTuple):
     def json(self) -> Any:
         """What it printed, which must be one JSON document."""
         return json.loads(self.out)
+
+
+def carry_out(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> Said:
+    """Run a command, and return what came of it alone."""
+    capsys.readouterr()
+    code = run([str(argument) for argument in arguments])
+    return Said(code, *capsys.readouterr())
 
 
 class Days:

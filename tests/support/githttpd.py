@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import IO, cast
 from urllib.parse import quote, unquote, urlsplit
 
+from support.serving import in_thread
+
 _CHUNK = 1 << 16
 
 
@@ -51,14 +53,8 @@ def git_http_server(
     root: Path, users: Mapping[str, str] | None = None, anonymous_reads: bool = False
 ) -> Iterator[GitHttpServer]:
     """Run a server for as long as the block lasts."""
-    with GitHttpServer(root, users, anonymous_reads) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with in_thread(GitHttpServer(root, users, anonymous_reads)) as server:
+        yield server
 
 
 class _Request(BaseHTTPRequestHandler):

@@ -2,41 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from muster.backends.git import GitRepository
-from muster.core.snapshot import Change
+from muster.backends import forges
 from support.actions.runner import Event
+from support.forges.server import ForgeServer
 from support.gitcli import git, tip
-from support.publishing import ANN, AT
 
 
 @dataclass(frozen=True)
 class PullRequest:
-    """One that is open. `merge` is the commit that GitHub would make of it."""
+    """One that is open. `merge` is the commit that GitHub would make of it; `fork` is whose fork it comes from."""
 
     number: int
     base: str
     head: str
     merge: str
-    repository: str = "acme/models"
+    fork: str = ""
 
     def event(self, name: str = "pull_request", **more: Any) -> Event:
         """What it sets off."""
+        source = f"{self.fork}/models" if self.fork else "acme/models"
         request = {
             "number": self.number,
             "base": {"ref": "main", "sha": self.base, "repo": {"full_name": "acme/models"}},
-            "head": {"ref": "change", "sha": self.head, "repo": {"full_name": self.repository}},
+            "head": {"ref": "change", "sha": self.head, "repo": {"full_name": source}},
         }
         payload = {"action": "opened", "pull_request": request, **more}
         return Event(name, self.merge, f"refs/pull/{self.number}/merge", payload)
 
 
-def pull_request(server: Path, head: str, number: int = 7, **fields: Any) -> PullRequest:
-    """Open a pull request to merge head into main."""
+def pull_request(forge: ForgeServer, head: str, fork: str = "") -> PullRequest:
+    """Have ann open a pull request to merge head into main."""
+    there = forge.repository.open("ann", "change", "main", "A change", "", fork, head)
+    return mergeable(forge.repository.directory, there.number, head, fork)
+
+
+def mergeable(server: Path, number: int, head: str, fork: str = "") -> PullRequest:
+    """Make a pull request's refs, now that it is at head."""
     base = tip(server)
     assert base is not None
     tree = git(server, "merge-tree", "--write-tree", base, head)
@@ -44,13 +49,14 @@ def pull_request(server: Path, head: str, number: int = 7, **fields: Any) -> Pul
     merge = git(server, *identity, "commit-tree", tree, "-p", base, "-p", head, "-m", "Merge")
     git(server, "update-ref", f"refs/pull/{number}/head", head)
     git(server, "update-ref", f"refs/pull/{number}/merge", merge)
-    return PullRequest(number, base, head, merge, **fields)
+    return PullRequest(number, base, head, merge, fork)
 
 
-def committed(server: Path, files: Mapping[str, bytes | None], parent: str | None = None) -> str:
-    """Return a commit of files on parent (main's tip unless given), which no branch has."""
-    with GitRepository(server) as repository:
-        return repository.commit(parent or tip(server), Change(files, "change"), ANN, AT)
+def approve(forge: ForgeServer, request: PullRequest, who: str) -> None:
+    """Have somebody approve what is proposed."""
+    place = forges.locate(f"{forge.base}/{forge.repository.path}", "github", {})
+    assert place is not None
+    forges.connect(place, forge.users[who], env={}).approve(str(request.number), request.head)
 
 
 def pushed(server: Path, head: str) -> Event:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from support.serving import in_thread
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,6 @@ def receiver(*answers: int | tuple[int, dict[str, str]]) -> Iterator[Receiver]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    here.url = f"http://127.0.0.1:{server.server_port}/hooks/T0/secret"
-    try:
+    with in_thread(ThreadingHTTPServer(("127.0.0.1", 0), Answer)) as server:
+        here.url = f"http://127.0.0.1:{server.server_port}/hooks/T0/secret"
         yield here
-    finally:
-        server.shutdown()
-        server.server_close()

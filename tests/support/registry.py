@@ -46,6 +46,11 @@ COLUMN = {"name": "temperature", "type": "double", "required": True}
 SIGNATURE = Signature(inputs=(COLUMN,), outputs=({"type": "double"},))
 
 
+def guarded(gate: str) -> bytes:
+    """A policy in which there is a gate before production, and nothing else is guarded."""
+    return NO_GATES.replace(b"production: {}", f"production: {{{gate}}}".encode())
+
+
 def stored(*contents: bytes) -> Stored:
     """The store's receipt for files that hold contents: model.onnx, then 1.bin, 2.bin, ..."""
     names = ["model.onnx", *(f"{n}.bin" for n in range(1, len(contents)))]

@@ -9,14 +9,12 @@ import contextlib
 import getpass
 import os
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-_START_SECONDS = 10
+from support.serving import free_port, in_process
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +49,15 @@ def ssh_server(directory: Path) -> Iterator[SshServer]:
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o700)
     host_key, identity = _key(directory / "host_key"), _key(directory / "identity")
-    port = _free_port()
+    port = free_port()
     public = host_key.with_suffix(".pub").read_text()
     (directory / "known_hosts").write_text(f"[127.0.0.1]:{port} {public}")
     shutil.copy(identity.with_suffix(".pub"), directory / "authorized_keys")
     (directory / "sshd_config").write_text(_configuration(directory, host_key, port))
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)  # where root's sshd locks its unprivileged half in
-    with (directory / "log").open("wb") as log:
-        daemon = subprocess.Popen([_sshd(), "-D", "-e", "-f", directory / "sshd_config"], stderr=log)
-    try:
-        _wait_for(port, daemon, directory / "log")
+    with in_process([_sshd(), "-D", "-e", "-f", directory / "sshd_config"], port, directory / "log"):
         yield SshServer(port, getpass.getuser(), identity, directory / "known_hosts")
-    finally:
-        daemon.terminate()
-        daemon.wait()
 
 
 def _configuration(directory: Path, host_key: Path, port: int) -> str:
@@ -91,23 +83,8 @@ def _key(path: Path) -> Path:
     return path
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _sshd() -> str:
     found = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
     if found is None:
         raise RuntimeError("these tests need OpenSSH's server: apt install openssh-server")
     return found  # sshd insists on being started by its absolute path
-
-
-def _wait_for(port: int, daemon: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline and daemon.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
-        time.sleep(0.02)
-    raise RuntimeError(f"sshd did not start: {log.read_text()}")

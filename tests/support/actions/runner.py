@@ -77,7 +77,7 @@ class Annotation:
 
 @dataclass
 class Job:
-    """What became of a job. `tokens` are the permissions of the token that its steps had."""
+    """What became of a job. `permissions` are those of the token that its steps had."""
 
     result: str
     outputs: dict[str, str] = field(default_factory=dict)
@@ -100,7 +100,8 @@ class Runner:
 
     `repository` is a git repository; `published` are other repositories' working trees, by name, whose actions and
     workflows may be used. `env` is the machine's own environment. Steps called one of the names in `done` are not run:
-    the directory that each has there is what such a step left in RUNNER_TEMP when it was.
+    the directory that each has there is what such a step left in RUNNER_TEMP when it was. `issue` has the forge
+    make the token of a job that has permissions.
     """
 
     repository: Path
@@ -112,6 +113,7 @@ class Runner:
     done: Mapping[str, Path] = field(default_factory=dict)
     server: str = "https://github.com"
     api: str = "https://api.github.com"
+    issue: Callable[[Mapping[str, str]], str] = lambda _: ""
     name: str = "acme/models"
 
     def run(self, workflow: str, event: Event) -> Run:
@@ -134,11 +136,6 @@ class Runner:
             top.mkdir(parents=True)
             _WorkflowRun(self, event, run, top, None).whole(document, {}, self.secrets)
         return run
-
-
-def token(permissions: Mapping[str, str]) -> str:
-    """Return a job's token, which says itself what it may do: "contents=read,pull-requests=write"."""
-    return ",".join(f"{scope}={may}" for scope, may in sorted(permissions.items()) if may != "none") or "none"
 
 
 def _sets_off(triggers: Mapping[str, Any], event: Event) -> bool:
@@ -186,7 +183,7 @@ class _WorkflowRun:
         _only(job, _JOB_KEYS, f"job {name}")
         needs = {k: {"result": j.result, "outputs": j.outputs} for k, j in needed.items()}
         permissions = job.get("permissions", document.get("permissions", {}))
-        own = {"job": name, "token": token(permissions)}
+        own = {"job": name, "token": self.runner.issue(permissions)}
         known = {**contexts, "needs": needs, "github": {**contexts["github"], **own}}
         before = "success" if all(j.result == "success" for j in needed.values()) else "failure"
         if not _condition(job.get("if"), known, _status(lambda: before)):

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from support.forges.contracts import GitHubContract
-from support.forges.server import Asked
+from support.forges.server import Asked, ForgeServer
 from support.forges.state import Problem, Pull, Repository, Review
 
+BOT = "github-actions[bot]"  # in whose name jobs speak
+_Route = Callable[[Repository, Asked], tuple[int, Any]]
+# The scopes of which one is enough for a job's token: docs.github.com, "Permissions required for GitHub Apps".
+_METADATA, _CONTENTS, _PULLS, _TALK = (
+    ("metadata",),
+    ("contents",),
+    ("pull-requests",),
+    ("pull-requests", "issues"),
+)
 _REPO = "/repos/{owner}/{repo}"
 _PULL = f"{_REPO}/pulls/{{pull_number}}"
 _STATES = {"approved": "APPROVED", "rejected": "CHANGES_REQUESTED", "said": "COMMENTED"}
@@ -27,6 +36,25 @@ def problem(status: int, message: str, *errors: Any) -> Problem:
     return Problem(status, {**said, "errors": list(errors)} if errors else said)
 
 
+def job_token(server: ForgeServer, permissions: Mapping[str, str]) -> str:
+    """Issue the token of a job of Actions that has these permissions, and no others."""
+    token = f"token-of-job-{len(server.jobs) + 1}"
+    server.jobs[token] = (BOT, {"metadata": "read", **permissions})
+    return token
+
+
+def _within(scopes: tuple[str, ...], route: _Route) -> _Route:
+    """Return the route as it is for a job's token, which must have one of the scopes: to write, unless it is a GET."""
+
+    def judged(it: Repository, asked: Asked) -> tuple[int, Any]:
+        enough = ("read", "write") if asked.method == "GET" else ("write",)
+        if asked.may is not None and not any(asked.may.get(scope) in enough for scope in scopes):
+            raise problem(403, "Resource not accessible by integration")
+        return route(it, asked)
+
+    return judged
+
+
 class Hub:
     prefix = "/api/v3"
     page = ("per_page", 30)
@@ -34,27 +62,28 @@ class Hub:
     public: tuple[str, ...] = ()
 
     def __init__(self) -> None:
-        self.routes = {
-            "GET /user": _user,
-            f"GET {_REPO}": _repository,
-            f"GET {_REPO}/pulls": _pulls,
-            f"POST {_REPO}/pulls": _open,
-            f"GET {_PULL}": lambda it, asked: (200, _shown(it, asked, _pull(it, asked))),
-            f"PATCH {_PULL}": _edit,
-            f"PUT {_PULL}/merge": _merge,
-            f"GET {_PULL}/reviews": _reviews,
-            f"POST {_PULL}/reviews": _review,
-            f"PUT {_PULL}/reviews/{{review_id}}/dismissals": _dismiss,
-            f"GET {_REPO}/issues/{{issue_number}}/comments": _comments,
-            f"POST {_REPO}/issues/{{issue_number}}/comments": _comment,
-            f"PATCH {_REPO}/issues/comments/{{comment_id}}": _edit_comment,
-            f"POST {_REPO}/statuses/{{sha}}": _status,
-            f"GET {_REPO}/branches/{{branch}}": _branch,
-            f"GET {_REPO}/branches/{{branch}}/protection": _setting,
-            f"GET {_REPO}/rules/branches/{{branch}}": _setting,
-            f"GET {_REPO}/collaborators/{{username}}/permission": _permission,
-            f"DELETE {_REPO}/git/refs/{{ref}}": _delete,
+        every = {
+            "GET /user": ((), _user),
+            f"GET {_REPO}": (_METADATA, _repository),
+            f"GET {_REPO}/pulls": (_PULLS, _pulls),
+            f"POST {_REPO}/pulls": (_PULLS, _open),
+            f"GET {_PULL}": (_PULLS, lambda it, asked: (200, _shown(it, asked, _pull(it, asked)))),
+            f"PATCH {_PULL}": (_PULLS, _edit),
+            f"PUT {_PULL}/merge": (_CONTENTS, _merge),
+            f"GET {_PULL}/reviews": (_PULLS, _reviews),
+            f"POST {_PULL}/reviews": (_PULLS, _review),
+            f"PUT {_PULL}/reviews/{{review_id}}/dismissals": (_PULLS, _dismiss),
+            f"GET {_REPO}/issues/{{issue_number}}/comments": (_TALK, _comments),
+            f"POST {_REPO}/issues/{{issue_number}}/comments": (_TALK, _comment),
+            f"PATCH {_REPO}/issues/comments/{{comment_id}}": (_TALK, _edit_comment),
+            f"POST {_REPO}/statuses/{{sha}}": (("statuses",), _status),
+            f"GET {_REPO}/branches/{{branch}}": (_CONTENTS, _branch),
+            f"GET {_REPO}/branches/{{branch}}/protection": (("administration",), _setting),
+            f"GET {_REPO}/rules/branches/{{branch}}": (_METADATA, _setting),
+            f"GET {_REPO}/collaborators/{{username}}/permission": (_METADATA, _permission),
+            f"DELETE {_REPO}/git/refs/{{ref}}": (_CONTENTS, _delete),
         }
+        self.routes = {key: _within(scopes, route) for key, (scopes, route) in every.items()}
 
     def token(self, headers: Mapping[str, str]) -> str:
         return headers.get("Authorization", "").partition(" ")[2]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,14 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from support.forges.state import Problem, Repository
 from support.githttpd import GitHttpServer, _Request
+from support.serving import in_thread
 
 _MANY = ("ref", "branch", "name")  # parameters that may hold slashes
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A request as its route gets it. `user` is whose token came with it."""
+    """A request as its route gets it. `user` is whose token came with it; `may` is what a job's token may, by scope."""
 
     method: str
     template: str
@@ -29,6 +29,7 @@ class Asked:
     body: Mapping[str, Any]
     user: str
     base: str
+    may: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,10 @@ class Dialect(Protocol):
 
 
 class ForgeServer(GitHttpServer):
-    """A forge with one repository. `violations` are breaches of the contract by either side."""
+    """A forge with one repository. `violations` are breaches of the contract by either side.
+
+    `jobs` are the tokens of CI jobs: whose each is, and the scopes it has ("read" or "write").
+    """
 
     def __init__(
         self,
@@ -88,6 +92,7 @@ class ForgeServer(GitHttpServer):
         super().__init__(root, users)
         self.RequestHandlerClass = _ForgeRequest
         self.dialect, self.contract, self.repository = dialect, contract, repository
+        self.jobs: dict[str, tuple[str, Mapping[str, str]]] = {}
         self.seen: list[Seen] = []
         self.canned: list[Canned] = []
         self.violations: list[str] = []
@@ -104,6 +109,16 @@ class ForgeServer(GitHttpServer):
     def api(self) -> str:
         return f"{self.base}{self.dialect.prefix}"
 
+    @property
+    def written(self) -> list[Seen]:
+        """What was asked that is to change something."""
+        return [seen for seen in self.seen if seen.method != "GET"]
+
+    def whose(self, token: str) -> tuple[str | None, Mapping[str, str] | None]:
+        """Return who asks with a token, None if nobody has it; and what it may, None if that is whatever they may."""
+        person = next((user for user, known in self.users.items() if known == token), None)
+        return self.jobs.get(token, (person, None))
+
 
 def _pattern(template: str) -> re.Pattern[str]:
     return re.compile(
@@ -118,14 +133,8 @@ def _pattern(template: str) -> re.Pattern[str]:
 @contextlib.contextmanager
 def serving(server: ForgeServer) -> Iterator[ForgeServer]:
     """Run a server for as long as the block lasts, and see that nobody broke the contract."""
-    with server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with in_thread(server):
+        yield server
     assert server.violations == [], "\n".join(server.violations)
 
 
@@ -157,11 +166,11 @@ class _ForgeRequest(_Request):
     def _routed(self, raw: bytes) -> tuple[int, bytes, Mapping[str, str]]:
         server, dialect = self.server, self.server.dialect
         url = urlsplit(self.path)
-        user = next((u for u, token in server.users.items() if token == dialect.token(self.headers)), None)
+        user, may = server.whose(dialect.token(self.headers))
         path = url.path.removeprefix(dialect.prefix)
         if user is None and path not in dialect.public:
             raise dialect.unauthorized()
-        asked, route = self._route(path, dict(parse_qsl(url.query)), raw, user or "")
+        asked, route = self._route(path, dict(parse_qsl(url.query)), raw, user or "", may)
         breaches = server.contract.request(asked, raw)
         server.violations += [f"{asked.method} {url.path}: {breach}" for breach in breaches]
         if breaches:
@@ -183,14 +192,14 @@ class _ForgeRequest(_Request):
         return status, body, headers
 
     def _route(
-        self, path: str, query: dict[str, str], raw: bytes, user: str
+        self, path: str, query: dict[str, str], raw: bytes, user: str, may: Mapping[str, str] | None
     ) -> tuple[Asked, Callable[[Repository, Asked], tuple[int, Any]]]:
         for method, template, pattern, route in self.server.routes:
             match = pattern.fullmatch(path)
             if method == self.command and match:
                 params = {name: unquote(value) for name, value in match.groupdict().items()}
                 body = json.loads(raw) if raw else {}
-                return Asked(method, template, params, query, body, user, self.server.base), route
+                return Asked(method, template, params, query, body, user, self.server.base, may), route
         raise self.server.dialect.lost()
 
     def _page(self, items: list[Any], asked: Asked) -> tuple[list[Any], Mapping[str, str]]:
