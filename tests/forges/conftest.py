@@ -86,7 +86,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., World]]:
             top = tmp_path / kind
             users = {name: f"token-of-{name}-on-{kind}" for name in ("ann", "bob", "eve", BOTS[kind])}
             path = PATHS[kind]
-            repository = Repository(top, path, ("ann", "bob", BOTS[kind]), ("ann",))
+            heads = "refs/merge-requests/{}/head" if kind == "gitlab" else "refs/pull/{}/head"
+            repository = Repository(top, path, ("ann", "bob", BOTS[kind]), ("ann",), heads)
             repository.directory.parent.mkdir(parents=True)
             git(tmp_path, "init", "--quiet", "--bare", "--initial-branch=main", str(repository.directory))
             server = running.enter_context(serving(_server(kind, top, users, repository, timed)))

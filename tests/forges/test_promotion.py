@@ -126,3 +126,27 @@ def test_doctor_asks_the_forge_how_main_is_guarded(world: World, person: As) -> 
     assert {found["ok"] for found in said.json} <= {True, False, None}
     assert any("protect" in found["what"] for found in said.json), said.out
     assert world.server.users["ann"] not in said.out
+
+
+def test_a_proposal_from_a_fork_is_fetched_judged_and_merged(
+    world: World, person: As, tmp_path: Path
+) -> None:
+    git(tmp_path, "clone", "--quiet", str(world.repository.directory), "fork")
+    fork = tmp_path / "fork"
+    (fork / "models/bikes/aliases").mkdir()
+    (fork / "models/bikes/aliases/candidate.yaml").write_text("schema: 1\nversion: 2\n")
+    git(fork, "add", "models")
+    git(fork, "-c", "user.name=Eve", "-c", "user.email=eve@example.com", "commit", "--quiet", "-m", "try it")
+    head = git(fork, "rev-parse", "HEAD")
+    git(world.repository.directory, "fetch", "--quiet", str(fork), head)  # as the forge takes it over
+    pull = world.repository.open("eve", "mine", "main", "Try it", "", "eve", head)
+
+    id = str(pull.number)
+    shown = person("ann", "proposals", "show", id, "--json")
+    assert shown.code == 0, shown.err
+    assert [event["text"] for event in shown.json["events"]] == ["bikes: @candidate none -> 2"]
+    assert shown.json["proposal"]["author"] == "@eve"
+    assert person("bob", "proposals", "merge", id).code == 0
+    assert head not in git(world.clone, "for-each-ref", "--format=%(objectname)")
+    git(world.clone, "pull", "--quiet", "--ff-only")
+    assert person("", "resolve", "bikes@candidate").out == "bikes/2\n"

@@ -70,9 +70,20 @@ class Pull:
 
 
 class Repository:
-    """One repository at `path` ("acme/models"), below root. `writers` may push and merge, `admins` see protections."""
+    """One repository at `path` ("acme/models"), below root. `writers` may push and merge, `admins` see protections.
 
-    def __init__(self, root: Path, path: str, writers: tuple[str, ...], admins: tuple[str, ...]) -> None:
+    `heads` is the ref at which the head of a proposal is kept, by its number.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        path: str,
+        writers: tuple[str, ...],
+        admins: tuple[str, ...],
+        heads: str = "refs/pull/{}/head",
+    ) -> None:
+        self.heads = heads
         self.directory, self.path, self.writers, self.admins = root / f"{path}.git", path, writers, admins
         self.pulls: dict[int, Pull] = {}
         self.statuses: dict[str, dict[str, str]] = {}
@@ -107,6 +118,7 @@ class Repository:
             tip = pull.state == "open" and not pull.fork and self.tip(pull.source)
             if tip and tip != pull.head:
                 pull.versions.append((self.now(), tip))
+                self._keep(pull)
 
     def open(
         self, author: str, source: str, target: str, title: str, body: str, fork: str = "", head: str = ""
@@ -116,7 +128,13 @@ class Repository:
         commit = head or self.tip(source) or ""
         pull = Pull(number, author, source, target, title, body, now, fork, versions=[(now, commit)])
         self.pulls[number] = pull
+        self._keep(pull)
         return pull
+
+    def _keep(self, pull: Pull) -> None:
+        """Point the ref at it by which anybody can fetch its head, wherever the branch is."""
+        if pull.head:
+            self.git("update-ref", self.heads.format(pull.number), pull.head)
 
     def ready(self, pull: Pull) -> str:
         """Return why it cannot be merged, "" if it can."""

@@ -64,6 +64,11 @@ class Remote:
             if self._tip_here(target) != tip:
                 self._fetch(f"+{source}:{target}")
 
+    def fetch_objects(self, source: str) -> None:
+        """Bring what the remote's ref source names, and point nothing at it: git prunes it in time."""
+        with locked(self.directory / "muster-fetch.lock", _FETCH_SECONDS):
+            self._fetch(source)
+
     def fetch_all(self, source: str, target: str) -> None:
         """Bring the refs below source below target, and delete those that are gone. Both end in a slash."""
         with locked(self.directory / "muster-fetch.lock", _FETCH_SECONDS):

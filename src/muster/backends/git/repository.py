@@ -236,7 +236,7 @@ class GitRepository:
             if self._remote is not None:
                 make_mirror(self._mirror, commit)
             if ref in remote.refs(ref):
-                remote.fetch(ref, f"refs/muster/seen/{commit[:12]}", commit)
+                remote.fetch_objects(ref)
         return self._commit_here(commit) is not None
 
     # Writing
