@@ -79,6 +79,9 @@ class Proposals:
             )
         if proposal.state != "open":
             raise Refused(f"proposal {proposal.id} is {proposal.state} already")
+        if proposal.target != (target := self._git.target_branch()):
+            why = f"proposal {proposal.id} is to be merged into {proposal.target}, and the registry is on {target}"
+            raise Refused(why, "open the registry on that branch: --branch")
         assessment = self._assess(proposal)
         assessment.plan.require_sound()
         why = reason or reason_of(self._message_of(proposal.head))

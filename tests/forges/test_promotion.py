@@ -150,3 +150,12 @@ def test_a_proposal_from_a_fork_is_fetched_judged_and_merged(
     assert head not in git(world.clone, "for-each-ref", "--format=%(objectname)")
     git(world.clone, "pull", "--quiet", "--ff-only")
     assert person("", "resolve", "bikes@candidate").out == "bikes/2\n"
+
+
+def test_a_proposal_into_another_branch_is_not_merged_as_if_it_were_into_this(
+    world: World, person: As
+) -> None:
+    git(world.clone, "push", "--quiet", "origin", "main:refs/heads/staging-area", "main:refs/heads/mine")
+    pull = world.repository.open("ann", "mine", "staging-area", "Elsewhere", "")
+    said = person("bob", "proposals", "merge", str(pull.number))
+    assert said.code == 4 and "into staging-area, and the registry is on main" in said.err
