@@ -9,7 +9,7 @@ import posixpath
 import pytest
 import yaml
 from configobj import ConfigObj
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from muster.core import dvcconfig, dvcfile, filelist
@@ -241,6 +241,7 @@ oids = st.from_regex(r"[0-9a-f]{32}(\.dir)?", fullmatch=True) | st.from_regex(
 
 
 @PATIENT
+@example(f"0b{'01' * 15}", "3", 1)
 @given(
     oids,
     st.from_regex(r"[1-9][0-9]{0,8}|[A-Za-z][A-Za-z0-9_.-]{0,12}", fullmatch=True),
@@ -253,6 +254,15 @@ def test_a_dvc_file_has_the_bytes_that_dvc_writes(oid: str, name: str, size: int
     nfiles = 3 if oid.endswith(".dir") else None
     out = {"md5": oid, "size": size} | ({"nfiles": 3} if nfiles else {}) | {"hash": "md5", "path": name}
     assert dvcfile.dump(DvcFile(oid, size, nfiles, name)).decode() == dumps_yaml({"outs": [out]})
+
+
+def test_an_md5_that_looks_like_a_binary_number_is_quoted_and_dvc_reads_it() -> None:
+    from dvc.utils.serialize import parse_yaml
+
+    oid = f"0b{'01' * 15}"
+    text = dvcfile.dump(DvcFile(oid, 1, None, "3")).decode()
+    assert f"md5: '{oid}'\n" in text
+    assert parse_yaml(text, "3.dvc")["outs"][0]["md5"] == oid
 
 
 @pytest.mark.parametrize("name", ["", "a b", "true", "-x", "1.5", "a/b", "naïve", "~"])

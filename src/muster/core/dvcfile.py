@@ -25,7 +25,9 @@ SUFFIX = ".dvc"
 _OID = re.compile(r"[0-9a-f]{32}(?:\.dir)?")
 _KEYS = frozenset({"md5", "size", "nfiles", "hash", "path", "isexec"})
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
-_NUMBER = re.compile(r"[0-9]+(?:e[0-9]+)?")  # what is written in these letters and YAML 1.2 reads as a number
+_NUMBER = re.compile(
+    r"[0-9]+(?:e[0-9]+)?|0b[01]+"
+)  # what is written in these letters and YAML reads as a number
 _WORDS = frozenset({"true", "false", "null"})
 
 
