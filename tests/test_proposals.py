@@ -377,3 +377,9 @@ def test_a_clone_that_cannot_follow_a_merge_is_told(server: Path, tmp_path: Path
         (tmp_path / "clone" / "models/bikes/stages/staging.yaml").write_text("my own edit\n")
         assert "git pull" in ann.proposals.merge(made.branch).note
         assert ann.snapshot().stage("bikes", "production") == ()
+
+
+def test_a_registry_that_follows_no_remote_has_no_forge_to_ask(server: Path) -> None:
+    with Registry(server, author=ANN) as ann, pytest.raises(Refused, match="no forge") as refused:
+        ann.proposals.settings()
+    assert "git push --set-upstream" in refused.value.hint

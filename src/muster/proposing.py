@@ -108,6 +108,8 @@ class Proposals:
 
         if self._place is None:
             hint = "the server's own gate is `muster hook pre-receive`"
+            if self._git.remote_url() is None:
+                hint = "its branch follows none of a remote: git push --set-upstream origin BRANCH"
             raise Refused(f"{self._registry.location} is on no forge that is known", hint)
         forge = connect(self._place, credential=self._git.credential)
         return forge.settings(self._git.target_branch())
