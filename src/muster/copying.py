@@ -20,13 +20,14 @@ from .core.preconditions import require_usable
 
 if TYPE_CHECKING:
     from .core.snapshot import Snapshot
-    from .registry import Registry
+    from .planning import Planner
+    from .reader import Reader
 
 
 def prepare(
-    source: Registry,
+    source: Reader,
     reference: str,
-    target: Registry,
+    target: Planner,
     model: str | None,
     aliases: tuple[str, ...],
     stage: str | None,
@@ -70,10 +71,10 @@ def prepare(
 
 def _copied(
     manifest: Manifest,
-    source: Registry,
+    source: Reader,
     here: Snapshot,
     version: tuple[str, int],
-    target: Registry,
+    target: Planner,
     model: str,
     label: str | None,
 ) -> Manifest:
@@ -93,7 +94,7 @@ def _copied(
     )
 
 
-def _place(registry: Registry) -> str:
+def _place(registry: Reader) -> str:
     """Where others find a registry: the URL it is pushed to, or the path it is at; without credentials."""
     return registry._git.remote_url() or str(Path(registry.location).resolve())
 

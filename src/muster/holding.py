@@ -6,6 +6,7 @@ Nobody is asked for while nothing is held: whoever plans needs no identity.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from .core.operations import Operation
     from .core.policy import Evidence, Pointer
     from .core.snapshot import Snapshot
-    from .registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +31,13 @@ class Held:
 
 
 def with_author(
-    registry: Registry, now: Snapshot, wanted: tuple[Operation, ...], evidence: Evidence
+    who: Callable[[], str], now: Snapshot, wanted: tuple[Operation, ...], evidence: Evidence
 ) -> tuple[tuple[Operation, ...], Evidence]:
-    """Return what is wanted, lifting the holds that its author may lift, and the evidence of who that is."""
+    """Return what is wanted, lifting the holds that its author may lift, and the evidence of `who` that is."""
     models = {str(getattr(operation, "model", "")) for operation in wanted}
     if not any(model and now.pointers("hold", model) for model in models):
         return wanted, evidence
-    author = registry.author
+    author = who()
     automated = in_ci() or holds.is_automation(author, holds.automation(now))
     known = replace(evidence, authors=(author,), automated=automated)
     return wanted if automated else tuple(map(_lifting, wanted)), known

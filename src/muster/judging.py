@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .core.plans import Assessment
     from .core.policy import Evidence, Pointer
     from .core.proposals import Proposal
+    from .core.replay import Replayed
 
 MAX_COMMITS = 1000  # of one range that are judged one by one
 
@@ -125,6 +126,17 @@ class Judge(Reader):
     def _changed(self, commit: str, change: Change) -> Snapshot:
         """The files of a commit, those that changed as the change reads them: many at once, and each one once."""
         return Snapshot(commit, Overlay(change.files, self._git.snapshot(commit).tree))
+
+    def replay(self, policy: str = "", *, model: str | None = None, since: str = "") -> Iterator[Replayed]:
+        """Yield every past move of a stage or an alias, oldest first, as a policy would have judged it then.
+
+        `policy` is a file, or a commit, git tag or date whose registry.yaml and models' own policies are taken; ""
+        is what is in force. A file leaves each model the policy of its own that it had. `model` keeps to one model, and
+        `since`, a day or a revision, to what came after. Approvals are not replayed.
+        """
+        from .replaying import replayed
+
+        return replayed(self, policy, model, since)
 
     def _missing_artifacts(self, trusted: Snapshot, after: Snapshot, change: Change) -> Iterator[Finding]:
         """Findings for objects that the remote named by the trusted state does not have."""

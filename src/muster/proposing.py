@@ -11,13 +11,14 @@ from .core import requests
 from .core.errors import Conflict, Invalid, NotFound, Refused, Unavailable
 from .core.message import message, reason_of
 from .core.proposals import PREFIX, Proposal
+from .outcomes import Outcome, Proposed
 
 if TYPE_CHECKING:
     from .backends.forges import Forge, Place, Setting
     from .core.events import Event
     from .core.operations import Operation
     from .core.plans import Assessment, Plan
-    from .registry import Outcome, Proposed, Registry
+    from .planning import Planner
 
 _UNBOUNDED = 1 << 40
 # Where a forge keeps the head of a proposal that comes from a fork.
@@ -34,7 +35,7 @@ class Proposals:
     A proposal's `id` is its number on the forge, or its branch with or without the prefix `proposals/`.
     """
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Planner) -> None:
         self._registry, self._git = registry, registry._git
 
     def list(self) -> Sequence[Proposal]:
@@ -70,8 +71,6 @@ class Proposals:
         Invalid, with every finding, if something is; Conflict if the proposal is not at `head`, or either side moves
         meanwhile. The merge's message says what it means, why, and who approved.
         """
-        from .registry import Outcome
-
         proposal = self.get(id)
         if head is not None and proposal.head != head:
             raise Conflict(
@@ -118,8 +117,6 @@ class Proposals:
         self, wanted: tuple[Operation, ...], reason: str, describe: Callable[[Plan, str], str] | None
     ) -> Proposed:
         """Do what `Registry.propose` says."""
-        from .registry import Proposed
-
         plan = self._registry.plan(*wanted)
         if not plan.change or plan.before.commit is None:
             raise Invalid("there is nothing to propose: the registry is like that already")

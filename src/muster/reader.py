@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from .core.history import Entry
     from .core.models import ModelVersion, RegisteredModel
     from .core.policy import Policy
-    from .core.replay import Replayed
     from .holding import Held
 
 R = TypeVar("R", bound="Reader")
@@ -210,17 +209,6 @@ class Reader:
         from .core.policy import Policy
 
         return Policy.of(self.snapshot(), model)
-
-    def replay(self, policy: str = "", *, model: str | None = None, since: str = "") -> Iterator[Replayed]:
-        """Yield every past move of a stage or an alias, oldest first, as a policy would have judged it then.
-
-        `policy` is a file, or a commit, git tag or date whose registry.yaml and models' own policies are taken; ""
-        is what is in force. A file leaves each model the policy of its own that it had. `model` keeps to one model, and
-        `since`, a day or a revision, to what came after. Approvals are not replayed.
-        """
-        from .replaying import replayed
-
-        return replayed(self, policy, model, since)
 
     def holds(self, model: str | None = None) -> list[Held]:
         """Return the stages and aliases that wait for a person after a rollback, of one model or of all."""

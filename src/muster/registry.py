@@ -10,63 +10,31 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .backends.artifacts.progress import Progress, silent
-from .core import names
-from .core.errors import Conflict, Invalid, NotFound, Refused
-from .core.snapshot import Snapshot
-from .judging import Judge
+from .core.errors import Conflict, Invalid
+from .outcomes import Outcome, Proposed
+from .planning import Planner
 
 # A deployment asks one question and goes: what no reference needs is imported by the methods that need it.
 if TYPE_CHECKING:
     from .backends.artifacts.store import ArtifactStore
     from .core import operations as ops
-    from .core.events import Event
     from .core.models import ModelVersion
     from .core.operations import Expect, Operation
     from .core.plans import Plan
-    from .core.proposals import Proposal
     from .core.registration import Registration
     from .proposing import Proposals
 
 ATTEMPTS = 20  # how often a write is planned again after losing a race
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a write did. With nothing to do there are no events, and `commit` is the state found.
-
-    `note` says why a clone could not be moved along with the registry it was cloned from; "" where it was.
-    """
-
-    commit: str | None
-    events: tuple[Event, ...] = ()
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Proposed:
-    """A change that waits on a branch of its own for review: one commit on `base`.
-
-    `proposal` is what the forge has opened for it; None where there is no forge that could be asked, and `page` is then
-    where a person opens it, "" if nowhere. `note` says what else is to be known.
-    """
-
-    branch: str
-    commit: str
-    base: str
-    events: tuple[Event, ...]
-    proposal: Proposal | None = None
-    page: str = ""
-    note: str = ""
-
-
-class Registry(Judge):
+class Registry(Planner):
     """A registry on one branch of one git repository.
 
     `location` is a path inside a clone, a bare repository, or a URL; `branch` is the one HEAD names unless given. In a
@@ -85,8 +53,7 @@ class Registry(Judge):
         cache: str | os.PathLike[str] | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
     ) -> None:
-        super().__init__(location, branch, cache, clock)
-        self._author = author
+        super().__init__(location, branch, cache, clock, author)
 
     @classmethod
     def create(
@@ -132,10 +99,6 @@ class Registry(Judge):
 
     # --- writing -------------------------------------------------------------------------------------------------
 
-    def plan(self, *wanted: Operation) -> Plan:
-        """Return what operations would do, and all that stands in their way. Nothing is written."""
-        return self._plan(self.upstream(), wanted)
-
     def submit(self, *wanted: Operation, reason: str = "") -> Outcome:
         """Carry out operations as one commit, or raise. After a lost race they are planned and checked again."""
         for attempt in range(ATTEMPTS):
@@ -172,42 +135,10 @@ class Registry(Judge):
 
         return Proposals(self)
 
-    def upstream(self) -> Snapshot:
-        """Return the state that writes build on: in a clone, that of the registry it was cloned from."""
-        if self._commit:
-            raise Refused("the past cannot be changed", "open the registry without `at`")
-        return self._git.snapshot(self._git.authority())
-
-    def _plan(self, now: Snapshot, wanted: tuple[Operation, ...]) -> Plan:
-        from .core import plans
-        from .holding import with_author
-
-        if names.REGISTRY not in now:
-            raise NotFound(
-                f"{self.location} is not a registry: it has no {names.REGISTRY}", "run `muster init`"
-            )
-        return plans.make(now, *with_author(self, now, wanted, self._evidence(now)))
-
     def _publish(self, plan: Plan, reason: str) -> Outcome:
         commit = self._write(plan, reason)
         note = self._git.publish(commit, plan.before.commit)
         return Outcome(commit, plan.events, note or "")
-
-    def _write(self, plan: Plan, reason: str) -> str:
-        from .core.message import message
-
-        change = replace(plan.change, message=message(plan.change.message, reason))
-        return self._git.commit(plan.before.commit, change, self.author, self._clock())
-
-    @property
-    def author(self) -> str:
-        """Who writes: "Name <email>"."""
-        return self._author or self._git.author()
-
-    @property
-    def now(self) -> str:
-        """The moment, UTC, as manifests write it."""
-        return f"{self._clock().astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
 
     def register(
         self,

@@ -24,7 +24,7 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def replayed(registry: Reader, policy: str, model: str | None, since: str) -> Iterator[Replayed]:
-    """Do what `Reader.replay` says."""
+    """Do what `Registry.replay` says."""
     now = registry.snapshot()
     candidate = _candidate(registry, policy, now)
     if now.commit is None:
