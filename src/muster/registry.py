@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from .backends.artifacts.progress import Progress, silent
 from .core.errors import Conflict, Invalid
-from .outcomes import Outcome, Proposed
 from .planning import Planner
 
 # A deployment asks one question and goes: what no reference needs is imported by the methods that need it.
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from .core.operations import Expect, Operation
     from .core.plans import Plan
     from .core.registration import Registration
+    from .outcomes import Outcome, Proposed
     from .proposing import Proposals
 
 ATTEMPTS = 20  # how often a write is planned again after losing a race
@@ -101,6 +101,8 @@ class Registry(Planner):
 
     def submit(self, *wanted: Operation, reason: str = "") -> Outcome:
         """Carry out operations as one commit, or raise. After a lost race they are planned and checked again."""
+        from .outcomes import Outcome
+
         for attempt in range(ATTEMPTS):
             plan = self._plan(self.upstream(), wanted)
             plan.require_sound()
@@ -136,6 +138,8 @@ class Registry(Planner):
         return Proposals(self)
 
     def _publish(self, plan: Plan, reason: str) -> Outcome:
+        from .outcomes import Outcome
+
         commit = self._write(plan, reason)
         note = self._git.publish(commit, plan.before.commit)
         return Outcome(commit, plan.events, note or "")

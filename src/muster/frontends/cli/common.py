@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ...core.errors import Invalid, ReviewNeeded
-from ...core.proposals import PREFIX
 from .. import report, reports
 
 if TYPE_CHECKING:
@@ -204,6 +203,8 @@ def or_propose(propose: bool | None, write: Callable[[], T]) -> T | None:
 
 
 def _propose(registry: Registry, operations: Sequence[Operation], reason: str, as_json: bool) -> int:
+    from ...core.proposals import PREFIX
+
     made = registry.propose(*operations, reason=reason, describe=_text_of_proposal)
     page = made.proposal.url if made.proposal is not None else ""
     say(
