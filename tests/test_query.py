@@ -799,6 +799,7 @@ def naive_matches(tree: Filter, row: ModelVersion) -> bool:
     return True
 
 
+@pytest.mark.slow
 @settings(max_examples=600)
 @given(
     st.recursive(

@@ -122,6 +122,7 @@ def seen_as_written(text: str, render: Callable[[str], str]) -> Page:
     return page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("render", RENDERERS)
 @settings(max_examples=150, deadline=None)
 @given(found=briefs())
@@ -166,6 +167,7 @@ def test_a_command_of_the_runner_is_one_line_whatever_is_in_it() -> None:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(text=NAMES, count=st.integers(1, 3000), length=st.integers(1, 2000))
 @example("|", 9, 371)

@@ -192,6 +192,7 @@ _line = st.one_of(
 )
 
 
+@pytest.mark.slow
 @PATIENT
 @given(st.lists(_line, max_size=3), st.sampled_from(["\n", "\r\n"]))
 def test_what_is_accepted_is_read_as_dvc_reads_it(lines: list[str], newline: str) -> None:

@@ -11,6 +11,7 @@ from support.forges.server import Canned
 MARKER = "<!-- muster -->"
 
 
+@pytest.mark.slow
 def test_a_proposal_is_opened_discussed_approved_and_merged(world):
     ann, bob = world.ask("ann"), world.ask("bob")
     opened = ann.open("proposals/a", "main", "Promote a", "because")
