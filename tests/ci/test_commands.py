@@ -16,6 +16,8 @@ from support.publishing import committed
 from support.pull_requests import pull_request
 from support.registry_ci import promotion
 
+pytestmark = pytest.mark.slow
+
 MARKER = "<!-- muster -->\n"
 
 

@@ -13,6 +13,8 @@ from muster.backends.git import GitRepository
 from muster.core.errors import Refused
 from support.gitcli import git
 
+pytestmark = pytest.mark.slow
+
 EVERY = {
     name: f"<{name}>"
     for name in (
