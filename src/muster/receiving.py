@@ -19,20 +19,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .backends.git.approvals import APPROVALS, place_of, problem_with
 from .backends.git.hooks import install_hook, pushed
-from .core import checks, guards, names, plans, policy
+from .core import checks, guards, plans, policy
 from .core.errors import Invalid
 from .core.message import reason_of
 from .core.proposals import PREFIX, Approval, Proposal, identities
 from .judging import MAX_COMMITS, Judge
 
 if TYPE_CHECKING:
-    from .backends.git import Commit, GitRepository, LogEntry
+    from .backends.git import GitRepository, LogEntry
     from .core.policy import Evidence
     from .core.snapshot import Change, Snapshot
 
 HEADS = "refs/heads/"
-APPROVALS = "refs/muster/approvals/"
 USERS = "muster-users"  # the file in the git directory that says who may approve as whom
 PUSHERS = ("REMOTE_USER", "GL_USERNAME", "GL_USER", "GITEA_PUSHER_NAME")  # where servers say who pushes
 _LINE = re.compile(r"(?P<old>[0-9a-f]{40}|[0-9a-f]{64}) (?P<new>[0-9a-f]{40}|[0-9a-f]{64}) (?P<ref>refs/.+)")
@@ -238,7 +238,7 @@ class Receiver:
         tips, approvals = self._git.own_refs(HEADS + PREFIX), self._git.own_refs(APPROVALS)
         for ref, head in tips.items():
             ids = [tip.removeprefix(HEADS + PREFIX) for tip, at in tips.items() if at == head]
-            places = tuple(f"{APPROVALS}{id}/" for id in ids)
+            places = tuple(map(place_of, ids))
             of_these = {place: oid for place, oid in approvals.items() if place.startswith(places)}
             if not set(made.parents[1:]) <= {head, *of_these.values()}:
                 continue
@@ -265,8 +265,8 @@ class Receiver:
         found = {}
         for ref, oid in refs.items():
             commit = self._git.commit_object(oid)
-            if commit is not None and not _problem_with_commit(self._git, ref, commit):
-                found[oid] = Approval(commit.author, commit.parents[0])
+            if commit is not None and not problem_with(self._git, ref, commit):
+                found[oid] = Approval(commit.author, commit.parents[0], commit.at)
         return found
 
     def _other_paths(self, old: str, new: str, head: str) -> list[str]:
@@ -317,19 +317,10 @@ def _problem_with_approval(judge: Judge, update: Update, pusher: Pusher) -> str 
     commit = judge._git.commit_object(update.new)
     if commit is None:
         return "an approval is a commit"
-    if problem := _problem_with_commit(judge._git, update.ref, commit):
+    if problem := problem_with(judge._git, update.ref, commit):
         return problem
     (identity,) = identities(commit.author)
     return pusher.problem_with(identity)
-
-
-def _problem_with_commit(git: GitRepository, ref: str, commit: Commit) -> str | None:
-    if len(commit.parents) != 1 or _tree(git, commit.parents[0]) != commit.tree:
-        return "it must be one commit on what it approves, and change nothing"
-    who = {names.encode(identity) for identity in identities(commit.author)}
-    if ref.rpartition("/")[2] not in who:
-        return f"its author is {commit.author}, and its ref says somebody else"
-    return None
 
 
 def _tree(git: GitRepository, oid: str) -> str | None:

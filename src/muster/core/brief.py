@@ -152,7 +152,7 @@ class Brief:
 
 def brief(assessment: Assessment) -> Brief:
     """Return what a reader needs of assessment."""
-    plan, review = assessment.plan, _review(assessment)
+    plan, review = assessment.plan, assessment.review
     asked = tuple(_approvals(plan, assessment, review))
     mendable = tuple(_mendable(plan, review))
     turn = _turn(assessment, asked, mendable)
@@ -377,14 +377,6 @@ def gates(plan: Plan) -> tuple[GateChange, ...]:
                 if before.get(name) != after.get(name):
                     found.append(GateChange(kind, model, name, before.get(name), after.get(name)))
     return tuple(found)
-
-
-def _review(assessment: Assessment) -> Review | None:
-    """What is known of the review; None where nobody has asked."""
-    proposal = assessment.proposal
-    if proposal is None or proposal.approvals is None:
-        return None
-    return Review(proposal.head, (proposal.author, *assessment.authors), proposal.approvals)
 
 
 def _approvals(plan: Plan, assessment: Assessment, review: Review | None) -> Iterator[Approvals]:

@@ -1,7 +1,7 @@
 """Proposals without a forge: branches of the repository itself, and approvals that are commits.
 
     refs/heads/proposals/<id>              the proposal
-    refs/muster/approvals/<id>/<who>       a commit by the approver on the proposal's head, with the same files
+    refs/muster/approvals/<id>/<who>       an approval: see `approvals`
 
 An approval's parent is what was approved, so it can be of nothing else, and a signature of it covers that, too. The
 merge takes the approvals as parents: whoever has the registry has them.
@@ -13,16 +13,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Literal
 
-from ...core import names
 from ...core.errors import Conflict, NotFound, Refused
-from ...core.proposals import PREFIX, Approval, Proposal, identities
+from ...core.proposals import PREFIX, Approval, Proposal
 from ...core.snapshot import Change
-from .history import LogEntry
+from .approvals import place_of, problem_with, ref_of
 from .repository import GitRepository
 
-APPROVALS = "refs/muster/approvals/"
 _HEADS = "refs/heads/"
-_MANY = 1000  # commits of one proposal, and approvals of one commit, that are looked at
+_MANY = 1000  # commits of one proposal that are looked at
 
 
 class GitProposals:
@@ -64,9 +62,8 @@ class GitProposals:
         who = self._author()
         text = f"Approve {proposal.branch}\n\nMuster-Approves: {head}\n"
         commit = self._git.commit(head, Change({}, text), who, self._clock())
-        (mine,) = identities(who)
-        ref = f"{APPROVALS}{proposal.id}/{names.encode(mine)}"
-        there = self._git.refs(f"{APPROVALS}{proposal.id}/").get(ref)
+        ref = ref_of(proposal.id, who)
+        there = self._git.refs(place_of(proposal.id)).get(ref)
         self._git.write_ref(ref, commit, there)
 
     def comment(self, id: str, body: str, marker: str) -> str:
@@ -80,7 +77,7 @@ class GitProposals:
         merged, conflicts = self._git.merged(base, head)
         if conflicts:
             raise Conflict(f"{', '.join(conflicts)}: changed on both sides since", "propose it again")
-        approvals = [commit for commit, entry in self._approvals(proposal.id).items() if entry.parent == head]
+        approvals = [oid for oid, approval in self._approvals(proposal.id).items() if approval.head == head]
         commit = self._git.merge(base, merged, approvals or [head], message, self._author(), self._clock())
         self._git.publish(commit, base)
         self._delete(proposal)
@@ -91,31 +88,27 @@ class GitProposals:
         self._delete(self.proposal(id))
 
     def _delete(self, proposal: Proposal) -> None:
-        approvals = self._git.refs(f"{APPROVALS}{proposal.id}/")
+        approvals = self._git.refs(place_of(proposal.id))
         self._git.delete({f"{_HEADS}{proposal.branch}": proposal.head, **approvals})
 
     def _proposal(self, branch: str, tip: str, target: str | None, with_approvals: bool = False) -> Proposal:
         id = branch.removeprefix(PREFIX)
         waiting = self._git.between(target, tip, _MANY) if target else []
         last = waiting[-1] if waiting else next(iter(self._git.log(tip, limit=1)))
-        found = None
-        if with_approvals:
-            entries = self._approvals(id).values()
-            found = tuple(Approval(entry.author, str(entry.parent), entry.at) for entry in entries)
+        found = tuple(self._approvals(id).values()) if with_approvals else None
         state: Literal["open", "merged"] = "open" if waiting else "merged"
         title = last.message.partition("\n")[0]
         return Proposal(
             id, branch, tip, self._git.target_branch(), title, last.author, "", state, last.at, found
         )
 
-    def _approvals(self, id: str) -> Mapping[str, LogEntry]:
-        """The commits that approve a proposal: each by whom its ref names, on one parent, and without a change."""
-        found: dict[str, LogEntry] = {}
-        for ref, tip in self._git.refs(f"{APPROVALS}{id}/").items():
-            entry = next(iter(self._git.log(tip, limit=1)))
-            (mine,) = identities(entry.author) or {""}
-            if ref == f"{APPROVALS}{id}/{names.encode(mine)}" and len(entry.parents) == 1 and not entry.paths:
-                found[tip] = entry
+    def _approvals(self, id: str) -> Mapping[str, Approval]:
+        """The approvals of a proposal, of whichever of its commits, by their own commits."""
+        found: dict[str, Approval] = {}
+        for ref, tip in self._git.refs(place_of(id)).items():
+            commit = self._git.commit_object(tip)
+            if commit is not None and not problem_with(self._git, ref, commit):
+                found[tip] = Approval(commit.author, commit.parents[0], commit.at)
         return found
 
     def _target(self) -> str | None:
