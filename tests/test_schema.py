@@ -17,6 +17,7 @@ from muster.core import manifest, models, schema
 from muster.core.demands import EvaluationDemand
 from muster.core.manifest import parse_marked
 from muster.core.policy import Bound, Gate
+from muster.core.readable import SCHEMA_VERSION
 from support.registry import GATED, valid, yaml
 
 SCHEMAS = {kind: json.loads(resources.schema(kind)) for kind in schema.KINDS}
@@ -48,7 +49,7 @@ def test_every_schema_is_one_and_says_which(kind: str) -> None:
     jsonschema.Draft202012Validator.check_schema(top)
     assert top["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert top["$id"] == manifest.SCHEMA_URL.format(kind)
-    assert top["properties"]["schema"]["const"] == manifest.SCHEMA_VERSION
+    assert top["properties"]["schema"]["const"] == SCHEMA_VERSION
     assert "schema" in top["required"]
 
 

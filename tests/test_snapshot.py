@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from muster.core import operations as ops
 from muster.core.errors import Integrity, Invalid, MusterError, NotFound
-from muster.core.snapshot import EMPTY, Change, Snapshot, Tree
+from muster.core.snapshot import EMPTY, Change, Snapshot
+from muster.core.tree import Tree
 from support.registry import ANN, GATED, NOON, after, edited, valid, version, yaml
 
 VALID = valid()

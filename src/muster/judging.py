@@ -8,9 +8,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from .core import names
+from .core import names, terms
 from .core.errors import Finding, NotFound
-from .core.snapshot import EMPTY, Change, Overlay, Snapshot
+from .core.snapshot import EMPTY, Change, Snapshot
+from .core.tree import Overlay
 from .reader import Reader
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ class Judge(Reader):
         cache: str | os.PathLike[str] | None,
         clock: Callable[[], datetime],
         environment: Mapping[str, str] | None = None,
+        terms: terms.Terms = terms.DEFAULT,
     ) -> None:
-        super().__init__(location, branch, cache, environment)
+        super().__init__(location, branch, cache, environment, terms)
         self._clock = clock
 
     def check(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from .core import names
+from .core import names, terms
 from .core.errors import NotFound, Refused
 from .core.snapshot import Snapshot
 from .judging import Judge
@@ -28,8 +28,9 @@ class Planner(Judge):
         cache: str | os.PathLike[str] | None,
         clock: Callable[[], datetime],
         author: str | None,
+        terms: terms.Terms,
     ) -> None:
-        super().__init__(location, branch, cache, clock)
+        super().__init__(location, branch, cache, clock, terms=terms)
         self._author = author
 
     def plan(self, *wanted: Operation) -> Plan:

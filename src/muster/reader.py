@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .backends.artifacts.progress import Progress, silent
-from .backends.git import GitRepository
-from .core import names
-from .core.errors import Conflict, Finding, Integrity, NotFound
+from .core import names, terms
+from .core.errors import Conflict, Finding, Integrity, NotFound, Refused
 from .core.snapshot import Change, Snapshot
+from .sources import Source, open_source
 
 if TYPE_CHECKING:
     from .backends.artifacts.store import ArtifactStore
+    from .backends.git import GitRepository
     from .backends.git.history import LogEntry
     from .core import compare
     from .core.events import Event
@@ -48,7 +49,7 @@ class Resolved:
 class Reader:
     """What a registry answers. `Registry` is one that can be changed, too; open that.
 
-    `location`, `branch` and `cache` are as for `Registry`; `environment` is what a hook hands on to git.
+    `location`, `branch`, `cache` and `terms` are as for `Registry`; `environment` is what a hook hands on to git.
     """
 
     def __init__(
@@ -57,35 +58,48 @@ class Reader:
         branch: str | None = None,
         cache: str | os.PathLike[str] | None = None,
         environment: Mapping[str, str] | None = None,
+        terms: terms.Terms = terms.DEFAULT,
     ) -> None:
         self._cache = Path(cache) if cache is not None else _cache_directory()
-        self._git = GitRepository(location, branch, self._cache / "git", environment)
+        self._source: Source = open_source(location, branch, self._cache, environment, terms)
         self._commit = ""
+
+    @property
+    def _git(self) -> GitRepository:
+        """The repository, for what needs more of it than the files of its head."""
+        from .backends.git import GitRepository
+
+        if not isinstance(self._source, GitRepository):
+            raise Refused(
+                f"{self.location} is a published index: it has the current state, and can be read only",
+                "open the git repository that it is of",
+            )
+        return self._source
 
     @property
     def location(self) -> str:
         """Where the registry is, without credentials."""
-        return self._git.location
+        return self._source.location
 
     @property
     def work_tree(self) -> Path | None:
         """The directory in which the registry is checked out; None for a bare repository and for a URL."""
-        return self._git.work_tree()
+        return self._source.work_tree()
 
     def at(self: R, revision: str) -> R:
         """Return the registry as it was at a commit, a git tag or a date (the end of that day, UTC). It is read-only."""
         past = object.__new__(type(self))
         past.__dict__.update(self.__dict__)
-        past._commit = self._git.commit_of(revision)
+        past._commit = self._source.commit_of(revision)
         return past
 
     def commit_of(self, revision: str) -> str:
         """Return the commit that a commit id, branch, git tag or date names; NotFound if there is none."""
-        return self._git.commit_of(revision)
+        return self._source.commit_of(revision)
 
     def snapshot(self) -> Snapshot:
         """Return the registry as it is now, or as it was where `at` says so."""
-        return self._git.snapshot(self._commit or self._git.head())
+        return self._source.snapshot(self._commit or self._source.head())
 
     def get(self, reference: str) -> ModelVersion:
         """Return the version that reference names."""
@@ -192,7 +206,7 @@ class Reader:
         snapshot = self.snapshot()
         version = snapshot.get(reference)
         oid = snapshot.artifact_oid(version.model, version.version)
-        uri = uri_of(self._dvc_config(snapshot), self._git.root(), oid)
+        uri = uri_of(self._dvc_config(snapshot), self._source.root(), oid)
         return Resolved(
             version.model,
             version.version,
@@ -254,7 +268,9 @@ class Reader:
         from .backends.artifacts.store import ArtifactStore
 
         top, config = self.work_tree, self._dvc_config(snapshot)
-        return ArtifactStore(config, self._git.root(), self._cache, top / ".dvc" / "cache" if top else None)
+        return ArtifactStore(
+            config, self._source.root(), self._cache, top / ".dvc" / "cache" if top else None
+        )
 
     def _dvc_config(self, snapshot: Snapshot) -> bytes:
         config = snapshot.files.get(names.DVC_CONFIG)
@@ -266,7 +282,7 @@ class Reader:
 
     def close(self) -> None:
         """Let go of the processes that read the repository."""
-        self._git.close()
+        self._source.close()
 
     def __enter__(self: R) -> R:
         return self

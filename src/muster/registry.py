@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from .backends.artifacts.progress import Progress, silent
 from .core.errors import Conflict, Invalid
+from .core.terms import Terms
 from .planning import Planner
 
 # A deployment asks one question and goes: what no reference needs is imported by the methods that need it.
@@ -41,6 +42,10 @@ class Registry(Planner):
     clone of a registry, reads answer from the clone and writes go to the repository it was cloned from, after which the
     clone is moved forward. `author` ("Name <email>") is git's own identity unless given.
 
+    What is at a URL is asked each time, unless `offline` (answer from what was read last, ask nobody) or `max_age`
+    (seconds: what was true so long ago will do) says otherwise. `accept_history` is a commit that may replace a history
+    that was read before; `keys` are the public keys or fingerprints, one of which must have signed a published index.
+
     Raises the errors that `muster` exports: NotFound, Invalid, Refused, Conflict, Integrity, Unavailable.
     """
 
@@ -52,8 +57,13 @@ class Registry(Planner):
         author: str | None = None,
         cache: str | os.PathLike[str] | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+        offline: bool = False,
+        max_age: float | None = None,
+        accept_history: str = "",
+        keys: Collection[str] = (),
     ) -> None:
-        super().__init__(location, branch, cache, clock, author)
+        terms = Terms(offline, max_age, accept_history, tuple(keys))
+        super().__init__(location, branch, cache, clock, author, terms)
 
     @classmethod
     def create(

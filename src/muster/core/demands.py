@@ -136,11 +136,11 @@ def united(a: Iterable[str], b: Iterable[str]) -> tuple[str, ...]:
 
 
 def duration(text: str) -> timedelta:
-    """Read `24h`, `30m`, `7d` or `2w`; ValueError for anything else."""
-    match = re.fullmatch(r"([0-9]{1,6})([mhdw])", text)
+    """Read `30s`, `24h`, `30m`, `7d` or `2w`; ValueError for anything else."""
+    match = re.fullmatch(r"([0-9]{1,6})([smhdw])", text)
     if match is None:
         raise ValueError(f"{text!r} is not a length of time such as 24h")
-    unit = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}[match[2]]
+    unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}[match[2]]
     return timedelta(**{unit: int(match[1])})
 
 

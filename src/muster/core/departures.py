@@ -11,6 +11,7 @@ from .preconditions import (
     require_unguarded,
     require_unreferenced,
 )
+from .readable import SCHEMA_VERSION
 from .snapshot import Snapshot
 
 Files = dict[str, bytes | None]
@@ -31,7 +32,7 @@ def rename(snapshot: Snapshot, old: str, new: str) -> Files:
         files[path] = None
         files[target + path.removeprefix(source)] = snapshot.files[path]
     card |= {"name": new, "formerly": [*card.get("formerly", []), old]}
-    trace = {"schema": manifest.SCHEMA_VERSION, "name": old, "renamed_to": new}
+    trace = {"schema": SCHEMA_VERSION, "name": old, "renamed_to": new}
     return files | {
         names.path("model", new): manifest.dump(card, "model"),
         names.path("model", old): manifest.dump(trace, "model"),
@@ -60,7 +61,7 @@ def delete_model(snapshot: Snapshot, model: str, by: str, at: str, reason: str) 
 
 def _grave(snapshot: Snapshot, model: str, version: int, by: str, at: str, reason: str) -> Files:
     gone = snapshot.manifest(model, version)
-    stone = {"schema": manifest.SCHEMA_VERSION, "by": by, "at": at, "reason": reason, "digest": gone.digest}
+    stone = {"schema": SCHEMA_VERSION, "by": by, "at": at, "reason": reason, "digest": gone.digest}
     paths = [names.path(kind, model, version) for kind in ("version", "dvc", "annotations")]
     files: Files = {path: None for path in paths if path in snapshot}
     if gone.label:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .manifest import SCHEMA_VERSION, Inline, not_readable
 from .models import (
     Annotations,
     Artifact,
@@ -21,6 +20,7 @@ from .models import (
     Run,
     Signature,
 )
+from .readable import SCHEMA_VERSION, Inline, not_readable
 
 
 def manifest_from(document: Any, path: str = "") -> Manifest:

@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from . import manifest, names
+from . import names
 from .policy import Pointer
 from .proposals import identities, is_bot
+from .readable import SCHEMA_VERSION, not_readable
 from .snapshot import Snapshot
 
 
@@ -64,13 +65,13 @@ def hold_from(document: Any, path: str = "") -> Hold:
         versions = tuple(int(version) for version in document["versions"])
         return Hold(versions, document["by"], document["at"], document["reason"])
     except (KeyError, TypeError, ValueError) as error:
-        raise manifest.not_readable(path, document, "a hold", error) from error
+        raise not_readable(path, document, "a hold", error) from error
 
 
 def hold_to(hold: Hold) -> dict[str, Any]:
     """Return the document of a hold."""
     return {
-        "schema": manifest.SCHEMA_VERSION,
+        "schema": SCHEMA_VERSION,
         "versions": list(hold.versions),
         "by": hold.by,
         "at": hold.at,

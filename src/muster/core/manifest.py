@@ -19,8 +19,8 @@ from typing import Any
 import yaml
 
 from .errors import Finding, Invalid
+from .readable import Inline
 
-SCHEMA_VERSION = 1
 SCHEMA_URL = "https://raw.githubusercontent.com/muster-registry/muster/main/schemas/{}.schema.json"
 MAX_BYTES = 32 << 20
 MAX_DEPTH = 32
@@ -185,10 +185,6 @@ class _Reader:
         return Invalid(f"{self._path or 'the text'} cannot be read", [finding])
 
 
-class Inline(dict[str, Any]):
-    """A mapping that is written on one line."""
-
-
 class _Canonical(_Dumper):  # type: ignore[misc]
     """PyYAML's dumper, for what `parse` reads again, with strings that stay strings for every reader."""
 
@@ -294,20 +290,3 @@ def _with_inline_items(value: Any, *keys: str) -> Any:
         return value
     lists = {key: value[key] for key in keys if isinstance(value.get(key), list)}
     return value | {k: [Inline(v) if isinstance(v, dict) else v for v in items] for k, items in lists.items()}
-
-
-def supported(document: Any) -> bool:
-    """Tell whether this muster knows document's schema version; a newer file is shown, never guessed at."""
-    version = document.get("schema", SCHEMA_VERSION) if isinstance(document, dict) else SCHEMA_VERSION
-    return not (isinstance(version, int) and version > SCHEMA_VERSION)
-
-
-def not_readable(path: str, document: Any, what: str, cause: Exception | str) -> Invalid:
-    """Return the error for a document that is not what its place says, or is newer than we are."""
-    if not supported(document):
-        message = f"has schema version {document['schema']}; this muster knows up to {SCHEMA_VERSION}"
-        return Invalid(
-            f"{path} {message}", [Finding(path, "schema_is_known", message)], "upgrade muster-registry"
-        )
-    why = f"lacks {cause}" if isinstance(cause, KeyError) else str(cause)
-    return Invalid(f"{path} is not {what}", [Finding(path, "schema_matches", f"not {what}: {why}")])

@@ -26,6 +26,7 @@ from .preconditions import (
     require_unreferenced,
     require_usable,
 )
+from .readable import SCHEMA_VERSION
 from .snapshot import Change, Snapshot
 
 
@@ -276,7 +277,7 @@ def _create(snapshot: Snapshot, new: CreateModel) -> Files:
         snapshot.model_document(new.name)  # says so where the name was left behind by a rename
         raise Conflict(f"model {new.name!r} exists already")
     require_distinct(snapshot, new.name)
-    document = {"schema": manifest.SCHEMA_VERSION, "name": new.name}
+    document = {"schema": SCHEMA_VERSION, "name": new.name}
     optional = {"description": new.description, "owners": list(new.owners), "tags": dict(new.tags)}
     return {path: manifest.dump({**document, **{k: v for k, v in optional.items() if v}}, "model")}
 
@@ -318,14 +319,14 @@ def _set_label(snapshot: Snapshot, model: str, label: str, number: int) -> Files
         raise Conflict(
             f"{model}/{label} is version {snapshot.label(model, label)} already", "choose another label"
         )
-    return {path: manifest.dump({"schema": manifest.SCHEMA_VERSION, "version": number}, "label")}
+    return {path: manifest.dump({"schema": SCHEMA_VERSION, "version": number}, "label")}
 
 
 def _set_alias(snapshot: Snapshot, move: SetAlias) -> Files:
     path = names.path("alias", move.model, move.alias)
     require_name(names.problem_with_alias(move.alias), path)
     require_usable(snapshot, move.model, move.version)
-    document = {"schema": manifest.SCHEMA_VERSION, "version": move.version}
+    document = {"schema": SCHEMA_VERSION, "version": move.version}
     pointer = Pointer("alias", move.model, move.alias)
     return {path: manifest.dump(document, "alias"), **_hold_file(snapshot, pointer, move)}
 
@@ -374,7 +375,7 @@ def _stage_file(
 ) -> Files:
     """The stage's file with versions added and taken out; no file when nothing is left in it."""
     held = sorted({*snapshot.stage(model, stage), *gained} - set(without))
-    document = {"schema": manifest.SCHEMA_VERSION, "versions": held}
+    document = {"schema": SCHEMA_VERSION, "versions": held}
     return {names.path("stage", model, stage): manifest.dump(document, "stage") if held else None}
 
 
@@ -407,7 +408,7 @@ def _annotations(snapshot: Snapshot, model: str, version: int) -> tuple[str, dic
     snapshot.resolve(names.Reference(model, "version", str(version)))
     path = names.path("annotations", model, version)
     if path not in snapshot:
-        return path, {"schema": manifest.SCHEMA_VERSION}
+        return path, {"schema": SCHEMA_VERSION}
     documents.annotations_from(document := snapshot.document(path), path)  # Invalid if it cannot be added to
     return path, document
 

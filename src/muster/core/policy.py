@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from . import demands, manifest, names
+from . import demands, names
 from .demands import EvaluationDemand, Unmet, duration, in_words
 from .errors import NotFound, command
 from .models import Annotations, Manifest, ModelVersion
 from .proposals import Review, identities
+from .readable import not_readable
 from .signatures import signature_compatibility
 from .snapshot import Snapshot, did_you_mean
 
@@ -305,7 +306,7 @@ def owners(snapshot: Snapshot, model: str) -> tuple[str, ...]:
         document = snapshot.document(path) if path in snapshot else {}
         listed = document.get("owners", []) if isinstance(document, dict) else None
         if not isinstance(listed, list) or not all(isinstance(owner, str) for owner in listed):
-            raise manifest.not_readable(path, document, "a list of owners", "owners is malformed")
+            raise not_readable(path, document, "a list of owners", "owners is malformed")
         found |= dict.fromkeys(listed)
     return tuple(found)
 
@@ -362,7 +363,7 @@ def _policy_from(document: Any, path: str, default_exclusive: bool = True) -> Po
             {name: _gate_from(name, spec or {}, False) for name, spec in aliases.items()},
         )
     except (AttributeError, TypeError, ValueError) as error:
-        raise manifest.not_readable(path, document, "a policy", error) from error
+        raise not_readable(path, document, "a policy", error) from error
 
 
 def _gate_from(name: str, spec: Mapping[str, Any], default_exclusive: bool) -> Gate:

@@ -10,7 +10,8 @@ from typing import Any
 
 from .. import resources
 from .errors import Finding
-from .manifest import Document, supported
+from .manifest import Document
+from .readable import supported
 
 MAX_PROBLEMS = 50  # of one file: a hostile one could have a million
 KINDS = ("registry", "model", "version", "annotations", "alias", "stage", "label", "hold", "tombstone")

@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from . import documents, dvcfile, manifest, names
+from . import documents, dvcfile, names
 from .errors import Integrity, Invalid, MusterError, NotFound
 from .models import Annotations, Manifest, ModelVersion, RegisteredModel
-
-
-class Tree(Mapping[str, bytes]):
-    """Files by path that can also be listed a directory at a time, so that reading one model costs one model."""
-
-    @abstractmethod
-    def children(self, directory: str) -> Iterator[str]:
-        """Yield the names directly inside directory, in order; nothing when there is no such directory."""
-
-    def holds(self, path: str, data: bytes) -> bool:
-        """Tell whether path holds exactly data. A tree that knows object ids answers without reading."""
-        return self.get(path) == data
-
-    def below(self, directory: str) -> Iterator[str]:
-        """Yield the paths of all files below directory, however deep."""
-        waiting = [directory]
-        while waiting:
-            here = waiting.pop()
-            for name in self.children(here):
-                path = f"{here}/{name}"
-                if path in self:
-                    yield path
-                else:
-                    waiting.append(path)
+from .readable import not_readable, supported
+from .tree import Overlay, Tree
 
 
 @dataclass(frozen=True)
@@ -86,12 +63,11 @@ class Snapshot:
         Invalid if it is not strict YAML, or its schema version is newer than this muster.
         """
         try:
-            data = self.files[path]
+            document = self.tree.document(path)
         except KeyError:
             raise NotFound(f"{path} does not exist in {self.name}") from None
-        document = manifest.parse(data, path)
-        if not manifest.supported(document):
-            raise manifest.not_readable(path, document, "", "")
+        if not supported(document):
+            raise not_readable(path, document, "", "")
         return document
 
     @property
@@ -159,12 +135,12 @@ class Snapshot:
             raise NotFound(f"no model {name!r} in {self.name}", did_you_mean(name, self.models()))
         card = self.document(path)
         if not isinstance(card, dict):
-            raise manifest.not_readable(path, card, "a model file", "it holds no mapping")
+            raise not_readable(path, card, "a model file", "it holds no mapping")
         if "renamed_to" in card:
             raise NotFound(f"model {name!r} was renamed", f"it is called {card['renamed_to']!r} now")
         shapes: dict[str, type] = {"description": str, "owners": list, "tags": dict, "formerly": list}
         if wrong := [key for key, shape in shapes.items() if not isinstance(card.get(key, shape()), shape)]:
-            raise manifest.not_readable(path, card, "a model file", f"{wrong[0]} is malformed")
+            raise not_readable(path, card, "a model file", f"{wrong[0]} is malformed")
         return card
 
     def versions(self, model: str) -> tuple[int, ...]:
@@ -196,7 +172,7 @@ class Snapshot:
         try:
             return tuple(sorted(int(n) for n in document["versions"]))
         except (KeyError, TypeError, ValueError) as error:
-            raise manifest.not_readable(path, document, "a stage file", error) from error
+            raise not_readable(path, document, "a stage file", error) from error
 
     def stage_of(self, model: str, version: int) -> str | None:
         """Return the stage version is in."""
@@ -337,7 +313,7 @@ class Snapshot:
             return {}
         document = self.document(names.REGISTRY)
         if not isinstance(document, dict):
-            raise manifest.not_readable(names.REGISTRY, document, "a registry", "it holds no mapping")
+            raise not_readable(names.REGISTRY, document, "a registry", "it holds no mapping")
         return document
 
     def _pointer(self, kind: names.Kind, model: str, name: str) -> int:
@@ -346,7 +322,7 @@ class Snapshot:
         try:
             return int(document["version"])
         except (KeyError, TypeError, ValueError) as error:
-            raise manifest.not_readable(path, document, f"{kind} file", error) from error
+            raise not_readable(path, document, f"{kind} file", error) from error
 
     def _places(self, kind: names.Kind, model: str) -> Iterator[names.Place]:
         directory = names.directory(kind, model)
@@ -405,75 +381,6 @@ def did_you_mean(wanted: str, known: Iterable[str]) -> str:
 def _some(numbers: tuple[int, ...]) -> str:
     shown = ", ".join(map(str, numbers[-10:]))
     return f"..., {shown}" if len(numbers) > 10 else shown
-
-
-class Overlay(Tree):
-    """Files over files; None above hides what is below."""
-
-    def __init__(self, above: Mapping[str, bytes | None], below: Tree | None = None) -> None:
-        self._above: Mapping[str, bytes | None] = above
-        self._below: Mapping[str, bytes] = {} if below is None else below
-        self._lower = below
-
-    def __getitem__(self, path: str) -> bytes:
-        data = self._above[path] if path in self._above else self._below[path]
-        if data is None:
-            raise KeyError(path)
-        return data
-
-    def __contains__(self, path: object) -> bool:
-        if path in self._above:
-            return self._above[path] is not None  # type: ignore[index]
-        return path in self._below
-
-    def __iter__(self) -> Iterator[str]:
-        yield from (path for path in self._below if path not in self._above)
-        yield from (path for path, data in self._above.items() if data is not None)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def holds(self, path: str, data: bytes) -> bool:
-        """Tell whether path holds exactly data, as the tree below knows it without reading."""
-        if path in self._above or self._lower is None:
-            return self.get(path) == data
-        return self._lower.holds(path, data)
-
-    def children(self, directory: str) -> Iterator[str]:
-        """Yield the names directly inside directory, in order."""
-        lower = () if self._lower is None else self._lower.children(directory)
-        prefix = f"{directory}/" if directory else ""
-        doubtful = self._hidden.get(directory, set())
-        kept = (n for n in lower if n not in doubtful or self._is_there(f"{prefix}{n}"))
-        return iter(sorted({*kept, *self._added.get(directory, ())}))
-
-    def _is_there(self, path: str) -> bool:
-        if path in self or path in self._added or self._lower is None:
-            return path in self or path in self._added
-        return any(deeper not in self._above for deeper in self._lower.below(path))
-
-    @cached_property
-    def _added(self) -> dict[str, set[str]]:
-        return _listing(path for path, data in self._above.items() if data is not None)
-
-    @cached_property
-    def _hidden(self) -> dict[str, set[str]]:
-        return _listing(path for path, data in self._above.items() if data is None)
-
-
-def _listing(paths: Iterable[str]) -> dict[str, set[str]]:
-    """Directory -> the names directly inside it, for these paths and the directories above them."""
-    found: dict[str, set[str]] = {}
-    for path in paths:
-        name = path
-        while name:
-            directory, _, last = name.rpartition("/")
-            inside = found.setdefault(directory, set())
-            if last in inside:
-                break
-            inside.add(last)
-            name = directory
-    return found
 
 
 EMPTY = Snapshot(None, {})

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import IO, cast
 
 from ...core.errors import Integrity, NotFound, Unavailable
-from ...core.snapshot import Tree
+from ...core.tree import Tree
 from .process import Git, require_git, words
 
 FILE_MODES = ("100644", "100755")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ...core.errors import Invalid, MusterError, NotFound, Refused
 from ...core.snapshot import Change, Snapshot
+from ...core.terms import DEFAULT, Terms
 from . import history
 from .address import is_url, parse_url, redact
 from .checkout import delete_ref, move_branch, recover, tip_of
@@ -44,11 +45,13 @@ class GitRepository:
         branch: str | None = None,
         cache: Path | None = None,
         environment: Mapping[str, str] | None = None,
+        terms: Terms = DEFAULT,
     ) -> None:
         text = os.fspath(location)
         if branch is not None:
             _check_branch(branch)
         self.location, self._branch_given = redact(text), branch
+        self._terms = terms
         self._remote: Remote | None = None
         self._default = branch  # of a URL: what its HEAD named when we last looked
         if is_url(text) and not Path(text).exists():

@@ -112,15 +112,32 @@ class _Commands(click.Group):
 )
 @click.option("-R", "--registry", metavar="URL|PATH", help="The registry: a path or a URL. [default: here]")
 @click.option("--branch", metavar="NAME", help="The branch it is on. [default: what HEAD names]")
+@click.option("--offline", is_flag=True, help="Of a URL: ask nobody, answer from what was read last.")
+@click.option(
+    "--max-age", metavar="30s|10m|24h", help="Of a URL: an answer that was true so long ago will do."
+)
+@click.option(
+    "--accept-history",
+    metavar="COMMIT",
+    default="",
+    help="Of a URL: take this commit, although the one read before is not in its past.",
+)
+@click.option(
+    "--key",
+    "keys",
+    metavar="KEY|SHA256:...",
+    multiple=True,
+    help="Of a published index: the public key, or its fingerprint, that must have signed it.",
+)
 @click.version_option(package_name="muster-registry", message="muster %(version)s")
 @click.pass_context
-def group(ctx: click.Context, registry: str | None, branch: str | None) -> None:
+def group(ctx: click.Context, /, **options: Any) -> None:
     """A machine-learning model registry that lives in a git repository.
 
     A reference names a version: bikes/3, bikes@champion (an alias), bikes/production (a stage), bikes/latest,
     bikes/1.4.0 (a label).
     """
-    ctx.obj = {"registry": registry, "branch": branch}
+    ctx.obj = options
     ctx.color = _colour()
 
 

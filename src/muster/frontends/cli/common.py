@@ -39,6 +39,8 @@ _HERE: dict[str, Any] = {"expose_value": False, "callback": _which, "allow_from_
 _WHICH = (
     click.Option(["-R", "--registry"], metavar="URL|PATH", help="The registry. [default: here]", **_HERE),
     click.Option(["--branch"], metavar="NAME", help="Its branch. [default: what HEAD names]", **_HERE),
+    click.Option(["--offline"], is_flag=True, default=None, help="Ask nobody: see muster --help.", **_HERE),
+    click.Option(["--max-age"], metavar="30s|10m|24h", help="How old an answer may be.", **_HERE),
 )
 command = partial(click.command, cls=RegistryCommand)
 
@@ -48,9 +50,28 @@ def open_registry(ctx: click.Context, at: str | None = None) -> Registry:
     from ...registry import Registry
 
     options = ctx.find_root().obj
-    registry = Registry(options["registry"] or Path.cwd(), options["branch"])
+    registry = Registry(
+        options["registry"] or Path.cwd(),
+        options["branch"],
+        offline=options["offline"],
+        max_age=_seconds(options["max_age"]),
+        accept_history=options["accept_history"],
+        keys=options["keys"],
+    )
     ctx.call_on_close(registry.close)
     return registry.at(at) if at else registry
+
+
+def _seconds(duration: str | None) -> float | None:
+    """Read --max-age."""
+    if duration is None:
+        return None
+    from ...core.demands import duration as read
+
+    try:
+        return read(duration).total_seconds()
+    except ValueError as error:
+        raise click.UsageError(f"--max-age: {error}") from error
 
 
 def json_option(command: F) -> F:

@@ -1,0 +1,117 @@
+"""Files by path, as trees: listed a directory at a time, and laid one over the other."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+
+class Tree(Mapping[str, bytes]):
+    """Files by path that can also be listed a directory at a time, so that reading one model costs one model."""
+
+    @abstractmethod
+    def children(self, directory: str) -> Iterator[str]:
+        """Yield the names directly inside directory, in order; nothing when there is no such directory."""
+
+    def holds(self, path: str, data: bytes) -> bool:
+        """Tell whether path holds exactly data. A tree that knows object ids answers without reading."""
+        return self.get(path) == data
+
+    def document(self, path: str) -> Any:
+        """Return the parsed file at path: KeyError if there is none, Invalid if it is not strict YAML.
+
+        A tree that holds documents gives them as they are, and no YAML is read.
+        """
+
+        from . import manifest
+
+        return manifest.parse(self[path], path)
+
+    def below(self, directory: str) -> Iterator[str]:
+        """Yield the paths of all files below directory, however deep."""
+        waiting = [directory]
+        while waiting:
+            here = waiting.pop()
+            for name in self.children(here):
+                path = f"{here}/{name}"
+                if path in self:
+                    yield path
+                else:
+                    waiting.append(path)
+
+
+class Overlay(Tree):
+    """Files over files; None above hides what is below."""
+
+    def __init__(self, above: Mapping[str, bytes | None], below: Tree | None = None) -> None:
+        self._above: Mapping[str, bytes | None] = above
+        self._below: Mapping[str, bytes] = {} if below is None else below
+        self._lower = below
+
+    def __getitem__(self, path: str) -> bytes:
+        data = self._above[path] if path in self._above else self._below[path]
+        if data is None:
+            raise KeyError(path)
+        return data
+
+    def __contains__(self, path: object) -> bool:
+        if path in self._above:
+            return self._above[path] is not None  # type: ignore[index]
+        return path in self._below
+
+    def __iter__(self) -> Iterator[str]:
+        yield from (path for path in self._below if path not in self._above)
+        yield from (path for path, data in self._above.items() if data is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def holds(self, path: str, data: bytes) -> bool:
+        """Tell whether path holds exactly data, as the tree below knows it without reading."""
+        if path in self._above or self._lower is None:
+            return self.get(path) == data
+        return self._lower.holds(path, data)
+
+    def document(self, path: str) -> Any:
+        """Return the parsed file at path, as the tree below has it where nothing is over it."""
+        if path in self._above or self._lower is None:
+            return super().document(path)
+        return self._lower.document(path)
+
+    def children(self, directory: str) -> Iterator[str]:
+        """Yield the names directly inside directory, in order."""
+        lower = () if self._lower is None else self._lower.children(directory)
+        prefix = f"{directory}/" if directory else ""
+        doubtful = self._hidden.get(directory, set())
+        kept = (n for n in lower if n not in doubtful or self._is_there(f"{prefix}{n}"))
+        return iter(sorted({*kept, *self._added.get(directory, ())}))
+
+    def _is_there(self, path: str) -> bool:
+        if path in self or path in self._added or self._lower is None:
+            return path in self or path in self._added
+        return any(deeper not in self._above for deeper in self._lower.below(path))
+
+    @cached_property
+    def _added(self) -> dict[str, set[str]]:
+        return _listing(path for path, data in self._above.items() if data is not None)
+
+    @cached_property
+    def _hidden(self) -> dict[str, set[str]]:
+        return _listing(path for path, data in self._above.items() if data is None)
+
+
+def _listing(paths: Iterable[str]) -> dict[str, set[str]]:
+    """Directory -> the names directly inside it, for these paths and the directories above them."""
+    found: dict[str, set[str]] = {}
+    for path in paths:
+        name = path
+        while name:
+            directory, _, last = name.rpartition("/")
+            inside = found.setdefault(directory, set())
+            if last in inside:
+                break
+            inside.add(last)
+            name = directory
+    return found
