@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .backends.artifacts.progress import Progress, silent
 from .core import names, terms
-from .core.errors import Conflict, Finding, Integrity, NotFound, Refused
+from .core.errors import Conflict, Finding, Integrity, NotFound, Superseded
 from .core.snapshot import Change, Snapshot
-from .sources import Source, open_source
+from .sources import Source, downloader, open_source, repository
 
 if TYPE_CHECKING:
     from .backends.artifacts.store import ArtifactStore
@@ -30,6 +31,20 @@ if TYPE_CHECKING:
     from .holding import Held
 
 R = TypeVar("R", bound="Reader")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def of_one_state(read: F) -> F:
+    """Have a read begin again, once, where the state it reads was replaced and taken away under it."""
+
+    @wraps(read)
+    def again(*args: Any, **options: Any) -> Any:
+        try:
+            return read(*args, **options)
+        except Superseded:
+            return read(*args, **options)
+
+    return cast(F, again)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +82,7 @@ class Reader:
     @property
     def _git(self) -> GitRepository:
         """The repository, for what needs more of it than the files of its head."""
-        from .backends.git import GitRepository
-
-        if not isinstance(self._source, GitRepository):
-            raise Refused(
-                f"{self.location} is a published index: it has the current state, and can be read only",
-                "open the git repository that it is of",
-            )
-        return self._source
+        return repository(self._source)
 
     @property
     def location(self) -> str:
@@ -101,25 +109,30 @@ class Reader:
         """Return the registry as it is now, or as it was where `at` says so."""
         return self._source.snapshot(self._commit or self._source.head())
 
+    @of_one_state
     def get(self, reference: str) -> ModelVersion:
         """Return the version that reference names."""
         return self.snapshot().get(reference)
 
+    @of_one_state
     def model(self, name: str) -> RegisteredModel:
         """Return one registered model."""
         return self.snapshot().model(name)
 
+    @of_one_state
     def models(self) -> list[RegisteredModel]:
         """Return every registered model, by name. One that cannot be read has its `problem`."""
         snapshot = self.snapshot()
         return [snapshot.listed_model(name) for name in snapshot.models()]
 
+    @of_one_state
     def versions(self, model: str) -> list[ModelVersion]:
         """Return every version of a model, the newest first. One that cannot be read has its `problem`."""
         snapshot = self.snapshot()
         snapshot.model_document(model)
         return [snapshot.listed_version(model, number) for number in reversed(snapshot.versions(model))]
 
+    @of_one_state
     def search(
         self, filter: str = "", order_by: Sequence[str] | str = (), max_results: int | None = None
     ) -> list[ModelVersion]:
@@ -131,6 +144,7 @@ class Reader:
         every = (snapshot.listed_version(m, n) for m in snapshot.models() for n in snapshot.versions(m))
         return query.sorted_rows((v for v in every if query.matches(condition, v)), order)[:max_results]
 
+    @of_one_state
     def search_models(
         self, filter: str = "", order_by: Sequence[str] | str = (), max_results: int | None = None
     ) -> list[RegisteredModel]:
@@ -192,6 +206,7 @@ class Reader:
         subject, reason = logged.message.partition("\n")[0], reason_of(logged.message)
         return Entry(logged.commit, logged.at, logged.author, reason, subject, found)
 
+    @of_one_state
     def compare(self, a: str, b: str) -> compare.Comparison:
         """Return how version b differs from version a."""
         from .core.compare import compare
@@ -199,6 +214,7 @@ class Reader:
         snapshot = self.snapshot()
         return compare(snapshot.get(a), snapshot.get(b))
 
+    @of_one_state
     def resolve(self, reference: str) -> Resolved:
         """Return what reference names, read at one commit."""
         from .backends.artifacts.config import uri_of
@@ -218,18 +234,21 @@ class Reader:
             uri,
         )
 
+    @of_one_state
     def policy(self, model: str | None = None) -> Policy:
         """Return the gates in force, tightened by a model's own where one is named."""
         from .core.policy import Policy
 
         return Policy.of(self.snapshot(), model)
 
+    @of_one_state
     def holds(self, model: str | None = None) -> list[Held]:
         """Return the stages and aliases that wait for a person after a rollback, of one model or of all."""
         from .holding import held
 
         return held(self.snapshot(), model)
 
+    @of_one_state
     def pull(self, reference: str, output: str | os.PathLike[str], progress: Progress | None = None) -> Path:
         """Put a version's files into output, a new or empty directory, each verified against its SHA-256."""
         snapshot = self.snapshot()
@@ -238,6 +257,7 @@ class Reader:
         self._store(snapshot).pull(oid, manifest.files, Path(output), progress or silent)
         return Path(output)
 
+    @of_one_state
     def load(self, reference: str, *, trust: bool = False, progress: Progress | None = None) -> Any:
         """Return the model itself, loaded by its format from verified files.
 
@@ -253,6 +273,7 @@ class Reader:
         tree = self._store(snapshot).tree(oid, manifest.files, manifest.digest, progress or silent)
         return formats.load(artifact.format, tree / artifact.path, trust=trust)
 
+    @of_one_state
     def verify(self, reference: str, progress: Progress | None = None) -> tuple[Finding, ...]:
         """Return what is wrong with a version's files in the artifact store, reading every byte of them."""
         snapshot = self.snapshot()
@@ -268,9 +289,8 @@ class Reader:
         from .backends.artifacts.store import ArtifactStore
 
         top, config = self.work_tree, self._dvc_config(snapshot)
-        return ArtifactStore(
-            config, self._source.root(), self._cache, top / ".dvc" / "cache" if top else None
-        )
+        own = top / ".dvc" / "cache" if top else None
+        return ArtifactStore(config, self._source.root(), self._cache, own, downloader(self._source))
 
     def _dvc_config(self, snapshot: Snapshot) -> bytes:
         config = snapshot.files.get(names.DVC_CONFIG)

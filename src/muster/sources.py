@@ -1,14 +1,18 @@
-"""Where a registry is read from: a git repository, by path or by URL. Nobody else chooses."""
+"""Where a registry is read from: a git repository, by path or by URL, or a published index. Nobody else chooses."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from .core.errors import Refused
 from .core.snapshot import Snapshot
 from .core.terms import Terms
+
+if TYPE_CHECKING:
+    from .backends.git import GitRepository
 
 
 class Source(Protocol):
@@ -43,6 +47,45 @@ def open_source(
     terms: Terms,
 ) -> Source:
     """Return what a registry at location is read from. `cache` is muster's own directory."""
+    if is_index(location):
+        from .backends.published import PublishedIndex
+
+        return PublishedIndex(os.fspath(location), branch, cache / "published", state_directory(), terms)
     from .backends.git import GitRepository
 
     return GitRepository(location, branch, cache / "git", environment, terms)
+
+
+def is_index(location: str | os.PathLike[str]) -> bool:
+    """Tell whether a location is that of a published index, `index+https://...` and the like."""
+    return os.fspath(location).startswith("index+")
+
+
+def repository(source: Source) -> GitRepository:
+    """Return the repository that source is; Refused, with where it is, if source is an index of one."""
+    from .backends.git import GitRepository
+
+    if isinstance(source, GitRepository):
+        return source
+    from .backends.published import PublishedIndex
+
+    if isinstance(source, PublishedIndex):
+        raise source.needs_git()
+    raise Refused(f"{source.location} is no git repository", "open one")
+
+
+def downloader(source: Source) -> Callable[[str, str, int], None] | None:
+    """Return what fetches a file by http without further libraries; None where DVC does all fetching."""
+    if not is_index(source.location):
+        return None
+    from .backends.published import PublishedIndex
+
+    return source.download if isinstance(source, PublishedIndex) else None
+
+
+def state_directory() -> Path:
+    """Return where muster keeps what cannot be fetched again: $MUSTER_STATE, else in the user's state directory."""
+    if own := os.environ.get("MUSTER_STATE"):
+        return Path(own)
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "muster"

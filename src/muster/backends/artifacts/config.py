@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,7 +113,12 @@ def _level(path: Path) -> Section:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise Unavailable(f"{path} cannot be read.", hint="Correct it, or remove it.") from error
-    from configobj import ConfigObj, ConfigObjError  # type: ignore[import-untyped]
+    try:
+        from configobj import ConfigObj, ConfigObjError  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise Unavailable(
+            f"{path} cannot be read without the package configobj.", hint="pip install configobj"
+        ) from error
 
     try:
         sections = _lower(ConfigObj(text.splitlines(True)).dict())
@@ -126,12 +132,25 @@ def _level(path: Path) -> Section:
 
 def _user_directories() -> tuple[Path, Path]:
     system, user = os.environ.get("DVC_SYSTEM_CONFIG_DIR"), os.environ.get("DVC_GLOBAL_CONFIG_DIR")
-    if not (system and user):
+    if system and user:
+        return Path(system), Path(user)
+    try:
         from platformdirs import site_config_dir, user_config_dir
+    except ImportError:  # then DVC is not installed either
+        found = _directories_of_dvc()
+    else:
+        found = Path(site_config_dir("dvc", "iterative")), Path(user_config_dir("dvc", "iterative"))
+    return Path(system) if system else found[0], Path(user) if user else found[1]
 
-        system = system or site_config_dir("dvc", "iterative")
-        user = user or user_config_dir("dvc", "iterative")
-    return Path(system), Path(user)
+
+def _directories_of_dvc() -> tuple[Path, Path]:
+    """Return where the system's and the user's settings of DVC are, as platformdirs says it."""
+    if sys.platform == "darwin":
+        within = Path("Library", "Application Support", "dvc")
+        return Path("/") / within, Path.home() / within
+    everyone = os.environ.get("XDG_CONFIG_DIRS", "").split(os.pathsep)[0]
+    own = os.environ.get("XDG_CONFIG_HOME", "").strip()
+    return Path(everyone or "/etc/xdg") / "dvc", Path(own or Path.home() / ".config") / "dvc"
 
 
 def _merge(into: Section, update: Mapping[str, Any]) -> None:
