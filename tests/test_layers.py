@@ -25,6 +25,7 @@ PURE = {
     *(
         "__future__",
         "abc",
+        "base64",
         "collections",
         "dataclasses",
         "datetime",
@@ -49,6 +50,8 @@ ONLY_IN = {
     "mlflow": ("muster.frontends.mlflow", "muster.backends.formats"),
     "zenml": ("muster.frontends.zenml",),
     "pickle": ("muster.backends.formats.pickles",),
+    "http": ("muster.backends.published",),
+    "argparse": ("muster.frontends.light",),
 }
 HEAVY = {
     *(
@@ -162,7 +165,7 @@ def test_a_frontend_knows_no_backend(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [m for m in MODULES if not is_below(m, ("muster.frontends", "muster.__main__"))]
+    "module", [m for m in MODULES if not is_below(m, ("muster.frontends", "muster.__main__", "muster.light"))]
 )
 def test_nothing_below_a_frontend_knows_it(module: str) -> None:
     assert {name for name in ours(module) if is_below(name, ("muster.frontends",))} == set()

@@ -155,9 +155,7 @@ def test_a_change_in_what_was_given_changes_no_later_answer(tmp_path: Path) -> N
 def test_readers_are_sent_where_the_root_says_that_artifacts_are(tmp_path: Path) -> None:
     index, _ = as_published(valid(), tmp_path, artifacts="https://cdn.example/models")
     config = index.files[names.DVC_CONFIG].decode()
-    assert (
-        "url = https://cdn.example/models" in config and "remote = storage" in config and "s3:" not in config
-    )
+    assert "url = https://cdn.example/models" in config and "s3:" not in config
 
 
 def replaced(where: Path, root: Root, document: Any) -> Snapshot:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from . import names, published
-from .dvcconfig import parse_config
 from .errors import Finding, Integrity, Invalid
 from .tree import Tree
 
@@ -21,6 +20,7 @@ _PAGES_KEPT = 4 * AHEAD
 _ABSENT = object()
 _OF_SHARD = frozenset({"aliases", "stages", "holds"})  # directories of which a shard has everything
 _VERSIONS = "versions"
+_READERS_CONFIG = "[core]\n    remote = artifacts\n['remote \"artifacts\"']\n    url = {}\n"
 
 
 class Objects(Protocol):
@@ -56,7 +56,7 @@ class PublishedTree(Tree):
     """The files of the registry at the commit of one root. Several threads may read it at once.
 
     A file's bytes are its document as JSON, which is strict YAML, too. Where the root says that artifacts are elsewhere
-    for readers, `.dvc/config` says so.
+    for readers, `.dvc/config` says that and nothing else.
     """
 
     def __init__(self, root: published.Root, objects: Objects) -> None:
@@ -76,7 +76,7 @@ class PublishedTree(Tree):
         return isinstance(path, str) and self._find(path, whole=False) is not _ABSENT
 
     def __iter__(self) -> Iterator[str]:
-        yield from self._top
+        yield from self._tops
         yield from self.below(names.MODELS)
 
     def __len__(self) -> int:
@@ -94,7 +94,7 @@ class PublishedTree(Tree):
         if top == names.MODELS and rest:
             return iter(sorted(self._inside(*rest.partition("/")[::2])))
         prefix = f"{directory}/" if directory else ""
-        inside = {p[len(prefix) :].partition("/")[0] for p in self._top if p.startswith(prefix)}
+        inside = {p[len(prefix) :].partition("/")[0] for p in self._tops if p.startswith(prefix)}
         return iter(sorted(inside | (set() if directory else {names.MODELS})))
 
     # --- files ---------------------------------------------------------------------------------------------------
@@ -114,6 +114,8 @@ class PublishedTree(Tree):
 
     def _find(self, path: str, whole: bool = True) -> Any:
         """Return what stands for the file at path, or _ABSENT. Unless `whole`, that may be anything for what is there."""
+        if path == names.DVC_CONFIG and self._root.artifacts:
+            return _READERS_CONFIG.format(self._root.artifacts)
         if path in (names.REGISTRY, names.DVC_CONFIG):
             return self._top.get(path, _ABSENT)
         place = names.locate(path)
@@ -141,21 +143,18 @@ class PublishedTree(Tree):
         return found
 
     @property
+    def _tops(self) -> tuple[str, ...]:
+        """The paths of the files that are no model's."""
+        return tuple(p for p in (names.DVC_CONFIG, names.REGISTRY) if self._find(p) is not _ABSENT)
+
+    @property
     def _top(self) -> Mapping[str, Any]:
         if self._top_read is None:
             (top,) = self._objects.read([self._root.top])
             if not isinstance(top, dict) or not isinstance(top.get(names.DVC_CONFIG, ""), (str, dict)):
                 raise _malformed("top")
-            self._top_read = {**top, **self._redirected(top.get(names.DVC_CONFIG))}
+            self._top_read = top
         return self._top_read
-
-    def _redirected(self, config: Any) -> Mapping[str, str]:
-        """The configuration of the remote that the root names for readers, under the name that it has."""
-        if not self._root.artifacts:
-            return {}
-        name = (parse_config(config.encode()).remote if isinstance(config, str) else None) or "artifacts"
-        text = f"[core]\n    remote = {name}\n['remote \"{name}\"']\n    url = {self._root.artifacts}\n"
-        return {names.DVC_CONFIG: text}
 
     # --- directories ---------------------------------------------------------------------------------------------
 

@@ -75,7 +75,8 @@ def _why_not(seen: Seen, now: Seen) -> str:
 
 
 def require_present(root: Root, now: datetime) -> None:
-    """Raise Integrity if root claims to have been published in the future."""
+    """Raise Integrity if root claims to have been published in the future, or at no time at all."""
+    moment(root.committed)
     if moment(root.published) > now + SKEW:
         raise Integrity(
             f"the index says that it was published at {root.published}, and it is {now:%Y-%m-%dT%H:%M:%SZ} here",

@@ -109,7 +109,7 @@ def _level(path: Path) -> Section:
     """Return one of the user's own files as DVC reads it; nothing if it is not there."""
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise Unavailable(f"{path} cannot be read.", hint="Correct it, or remove it.") from error

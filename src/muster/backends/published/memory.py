@@ -54,7 +54,7 @@ class Memory:
     def _seen(self) -> Seen | None:
         try:
             seen = Seen.from_document(json.loads(disk.read(self._place, _LIMIT)))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise Unavailable(

@@ -230,7 +230,7 @@ def _require_size(url: str, size: int | None, limit: int) -> None:
 
 def _pause(attempt: int, asked: float) -> float:
     """Seconds to wait: the longer the more tries failed, never in step with others, and what the server asks for."""
-    return min(max(asked, 0.2 * 2.0**attempt) * random.uniform(0.75, 1.25), LONGEST_PAUSE)  # noqa: S311
+    return min(max(asked, 0.1 * 2.0**attempt) * random.uniform(0.75, 1.25), LONGEST_PAUSE)  # noqa: S311
 
 
 def authorization(username: str, password: str) -> Callable[[str], str]:

@@ -15,26 +15,8 @@ from typing import Any
 
 import click
 
-from ...core.errors import (
-    Conflict,
-    Integrity,
-    Invalid,
-    MusterError,
-    NotFound,
-    Refused,
-    ReviewNeeded,
-    Unavailable,
-)
-
-EXIT_CODES: dict[type[MusterError], int] = {
-    NotFound: 3,
-    Refused: 4,
-    Invalid: 5,
-    Conflict: 6,
-    Integrity: 7,
-    Unavailable: 8,
-}
-INTERRUPTED = 130
+from ...core.errors import MusterError, ReviewNeeded, Unavailable
+from ..exits import EXIT_CODES, INTERRUPTED, exit_code
 
 # name -> (module, one line for --help), in the order in which they are listed
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -125,9 +107,9 @@ class _Commands(click.Group):
 @click.option(
     "--key",
     "keys",
-    metavar="KEY|SHA256:...",
+    metavar="FILE|SHA256:...",
     multiple=True,
-    help="Of a published index: the public key, or its fingerprint, that must have signed it.",
+    help="Of a published index: the public key (.pub), or its fingerprint, that must have signed it.",
 )
 @click.version_option(package_name="muster-registry", message="muster %(version)s")
 @click.pass_context
@@ -160,7 +142,7 @@ def run(args: list[str]) -> int:
             again = [arg for arg in args if arg != "--direct"]
             hint = f"propose it: {shlex.join(['muster', *again, '--propose'])}"
         _explain(str(error), hint)
-        return next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 1)
+        return exit_code(error)
     except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return INTERRUPTED
