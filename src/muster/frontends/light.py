@@ -84,18 +84,21 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_terms(command: argparse.ArgumentParser) -> None:
-    from ..core.demands import duration
-
-    def seconds(text: str) -> float:
-        return duration(text).total_seconds()
-
     add: Callable[..., Any] = command.add_argument
     key = "The public key (.pub), or its fingerprint, that must have signed the index; repeat for more."
     add("--key", dest="keys", action="append", default=[], metavar="FILE|SHA256:...", help=key)
-    add("--max-age", type=seconds, metavar="30s|10m|24h", help="An answer that was true so long ago will do.")
+    add(
+        "--max-age", type=_seconds, metavar="30s|10m|24h", help="An answer that was true so long ago will do."
+    )
     add("--offline", action="store_true", help="Ask nobody: answer from what was read last.")
     add("--accept-history", default="", metavar="COMMIT", help="Take this commit, although it looks older.")
     add("--json", action="store_true", help="Print JSON.")
+
+
+def _seconds(text: str) -> float:
+    from ..core.demands import duration
+
+    return duration(text).total_seconds()
 
 
 def _say(options: argparse.Namespace, value: Any, words: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ...core import published, ssh_signatures, trust
+from ...core import published, trust
 from ...core.errors import Integrity, Invalid, MusterError, NotFound, Refused, Superseded, Unavailable
 from ...core.published import Root
 from ...core.published_tree import PublishedTree
@@ -58,7 +58,7 @@ class PublishedIndex:
         self._address = address.parse(location)
         self.location = address.redacted(location)
         self._terms, self._cache = terms, cache
-        self._keys = tuple(dict.fromkeys(map(ssh_signatures.pin, (*terms.keys, *self._address.keys))))
+        self._keys = _pinned((*terms.keys, *self._address.keys))
         self._memory = Memory(state, self._address.url)
         self._kept: _Kept | None = None
         self._webs: dict[str, Web] = {}
@@ -193,6 +193,8 @@ class PublishedIndex:
                 "see what is there: a page to log in at, an error page, or a file that was cut short",
             ) from error
         if self._keys:
+            from ...core import ssh_signatures
+
             ssh_signatures.require_signed(payload.encode(), signatures, self._keys, published.NAMESPACE)
         try:
             root = Root.of(json.loads(payload))
@@ -275,3 +277,12 @@ class PublishedIndex:
             who = web.authorization(where.username, where.password) if own else web.from_netrc
             self._webs[server] = web.Web(where.url if own else server, who)
         return self._webs[server]
+
+
+def _pinned(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the fingerprints of keys; Invalid if one is none."""
+    if not keys:
+        return ()
+    from ...core.ssh_signatures import pin
+
+    return tuple(dict.fromkeys(map(pin, keys)))
