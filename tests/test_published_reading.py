@@ -13,7 +13,7 @@ import pytest
 from muster import Integrity, Invalid, NotFound, Refused, Registry, Unavailable
 from muster.core import names
 from support.cli import bikes, carry_out
-from support.indexes import new_key, public, write_root
+from support.plain_index import new_key, public, write_root
 from support.published import AT, COMMIT, LATER, ago, cached, champion, index_of, moved, opened
 
 

@@ -17,7 +17,7 @@ import muster
 from muster import Integrity, NotFound, Refused, Registry, Unavailable
 from muster.core import published
 from support import webserver
-from support.indexes import write_root
+from support.plain_index import write_root
 from support.published import BOMB, LATER, ago, cached, champion, index_of, moved, opened, states
 from support.registry import edited, version
 from support.webserver import Site, site

@@ -10,7 +10,7 @@ import pytest
 
 from muster.core.errors import Integrity, Invalid
 from muster.core.ssh_signatures import fingerprint, parse, pin, require_signed, verify
-from support.indexes import new_key, public, signature
+from support.plain_index import new_key, public, signature
 
 # RFC 8032, section 7.1: public key, message, signature
 VECTORS = [

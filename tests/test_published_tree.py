@@ -17,7 +17,7 @@ from muster.core.errors import Integrity, Invalid, MusterError
 from muster.core.published import Root
 from muster.core.published_tree import PublishedTree
 from muster.core.snapshot import Snapshot
-from support.indexes import put, write_index
+from support.plain_index import put, write_index
 from support.registry import built, edited, valid, version
 
 

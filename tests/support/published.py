@@ -11,7 +11,7 @@ from muster import Registry
 from muster.core import published
 from muster.core.published import Root
 from muster.core.snapshot import Snapshot
-from support.indexes import write_index
+from support.plain_index import write_index
 from support.registry import edited, valid
 from support.webserver import Site
 

@@ -63,6 +63,7 @@ class PublishedTree(Tree):
         self._root, self._objects = root, objects
         self._top_read: Mapping[str, Any] | None = None
         self._shards: dict[str, Mapping[str, Any]] = {}
+        self._shard_of: dict[str, str] = {}  # of the models that were asked for
         self._rests: dict[str, _Rest] = {}
         self._pages: OrderedDict[str, Mapping[str, Any]] = OrderedDict()
         self._order: dict[str, int] = {}  # model -> its place, once all models were listed
@@ -191,10 +192,12 @@ class PublishedTree(Tree):
 
     def _entry(self, model: str) -> Any:
         """Return what the shard says of a model; None if there is none of that name."""
-        digest = self._root.shard_of(model)
+        digest = self._shard_of.get(model) or self._root.shard_of(model)
         if digest not in self._shards:
             (document,) = self._objects.read([digest])
             self._shards[digest] = _mapping(document, "models")
+        if model in self._shards[digest]:
+            self._shard_of[model] = digest
         return self._shards[digest].get(model)
 
     def _rest(self, model: str) -> _Rest:

@@ -6,8 +6,9 @@ import errno
 import os
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from urllib.parse import SplitResult, urlsplit
 
@@ -21,12 +22,41 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 Origin = tuple[str, str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """How the server of an origin is reached."""
+
+    origin: Origin
+    proxy: SplitResult | None
+
+    def target(self, url: str, parts: SplitResult) -> str:
+        """Return what is asked for: a path, or of a proxy that is no tunnel the whole URL."""
+        return url if self.proxy is not None and self.origin[0] == "http" else _target(parts)
+
+    def headers(self) -> Mapping[str, str]:
+        """Return what such a proxy is told with each request; the other kind is told when the tunnel is made."""
+        return _proxy_authorization(self.proxy) if self.proxy is not None and self.origin[0] == "http" else {}
+
+    def opened(self, context: Callable[[], ssl.SSLContext]) -> HTTPConnection:
+        """Return a connection."""
+        scheme, host, port = self.origin
+        proxy = self.proxy
+        where = (host, port) if proxy is None else (proxy.hostname or "", proxy.port or 80)
+        if scheme == "http":
+            return HTTPConnection(*where, timeout=TIMEOUT)
+        connection = HTTPSConnection(*where, timeout=TIMEOUT, context=context())
+        if proxy is not None:
+            connection.set_tunnel(host, port, dict(_proxy_authorization(proxy)))
+        return connection
+
+
 class Connections:
     """Connections by origin. Each is used by one thread at a time, and by the process that has opened it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: dict[Origin, list[HTTPConnection]] = {}
+        self._routes: dict[tuple[str, str], _Route] = {}  # by scheme, and host with port
         self._process = os.getpid()
         self._trust: ssl.SSLContext | None = None
 
@@ -34,30 +64,30 @@ class Connections:
     def asked(self, url: str, headers: Mapping[str, str]) -> Iterator[HTTPResponse]:
         """Send a GET and give the answer. The connection is kept if the body was read to its end."""
         parts = urlsplit(url)
-        origin = _origin(parts)
-        connection, answer = self._sent(origin, url, parts, headers)
+        route = self._routes.get((parts.scheme, parts.netloc))
+        if route is None:
+            route = self._routes[parts.scheme, parts.netloc] = _Route(_origin(parts), _proxy(parts))
+        sent = {"User-Agent": "muster", **headers, **route.headers()}
+        connection, answer = self._sent(route, route.target(url, parts), sent)
         kept = False
         try:
             yield answer
             kept = answer.isclosed() and connection.sock is not None
         finally:
-            self._put_back(origin, connection, kept)
+            self._put_back(route.origin, connection, kept)
 
     def _sent(
-        self, origin: Origin, url: str, parts: SplitResult, headers: Mapping[str, str]
+        self, route: _Route, target: str, headers: dict[str, str]
     ) -> tuple[HTTPConnection, HTTPResponse]:
         """Ask over a connection that waits, if one does: the server may have closed it since, so then over a new one."""
-        proxy = _proxy(parts)
-        target = url if proxy and parts.scheme == "http" else _target(parts)
-        sent = {"User-Agent": "muster", **headers, **_proxy_credentials(proxy, parts.scheme)}
-        while (waiting := self._taken(origin)) is not None:
+        while (waiting := self._taken(route.origin)) is not None:
             try:
-                return waiting, _request(waiting, target, sent)
+                return waiting, _request(waiting, target, headers)
             except (OSError, HTTPException):
                 waiting.close()
-        connection = self._opened(origin, proxy)
+        connection = route.opened(self._context)
         try:
-            return connection, _request(connection, target, sent)
+            return connection, _request(connection, target, headers)
         except BaseException:
             connection.close()
             raise
@@ -76,16 +106,6 @@ class Connections:
                 waiting.append(connection)
                 return
         connection.close()
-
-    def _opened(self, origin: Origin, proxy: SplitResult | None) -> HTTPConnection:
-        scheme, host, port = origin
-        where = (host, port) if proxy is None else (proxy.hostname or "", proxy.port or 80)
-        if scheme == "http":
-            return HTTPConnection(*where, timeout=TIMEOUT)
-        connection = HTTPSConnection(*where, timeout=TIMEOUT, context=self._context())
-        if proxy is not None:
-            connection.set_tunnel(host, port, dict(_proxy_authorization(proxy)))
-        return connection
 
     def _context(self) -> ssl.SSLContext:
         if self._trust is None:
@@ -126,8 +146,8 @@ def reason(error: Exception | None) -> str:
     return getattr(error, "strerror", None) or type(error).__name__
 
 
-def _request(connection: HTTPConnection, target: str, headers: Mapping[str, str]) -> HTTPResponse:
-    connection.request("GET", target, headers=dict(headers))
+def _request(connection: HTTPConnection, target: str, headers: dict[str, str]) -> HTTPResponse:
+    connection.request("GET", target, headers=headers)
     return connection.getresponse()
 
 
@@ -162,11 +182,6 @@ def _proxy(parts: SplitResult) -> SplitResult | None:
     if proxy.scheme != "http" or not proxy.hostname:
         raise Invalid(f"the proxy for {parts.scheme} is not an http:// URL", hint="correct the environment")
     return proxy
-
-
-def _proxy_credentials(proxy: SplitResult | None, scheme: str) -> Mapping[str, str]:
-    """What an http proxy is told with each request; one for https is told when the tunnel is made."""
-    return _proxy_authorization(proxy) if proxy is not None and scheme == "http" else {}
 
 
 def _proxy_authorization(proxy: SplitResult) -> Mapping[str, str]:

@@ -7,7 +7,7 @@ import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -166,16 +166,14 @@ class PublishedIndex:
             file = self._files.get(published.ROOT, published.MAX_ROOT, known, afresh)
         except Unchanged:
             assert kept is not None  # noqa: S101  (nothing is unchanged that was not known)
-            self._touch(now)
-            return replace(kept, asked=now)
+            return self._again(kept, now)
         if file is None:
             raise NotFound(
                 f"there is no {published.ROOT} at {self.location}",
                 "correct the URL, or publish an index there",
             )
         if kept is not None and kept.data == file.data:
-            self._touch(now)
-            return replace(kept, asked=now, known=file.known)
+            return self._again(replace(kept, known=file.known), now)
         fresh = self._opened(file, now)
         self._memory.require_successor(fresh.seen, self._terms.accept)
         self._keep(fresh)
@@ -228,10 +226,13 @@ class PublishedIndex:
         disk.sweep(self._cache / "incoming")
         disk.keep(self._place, json.dumps(document, ensure_ascii=False).encode(), self._cache / "incoming")
 
-    def _touch(self, now: datetime) -> None:
-        """Note that the server has confirmed what is in the cache."""
+    def _again(self, kept: _Kept, now: datetime) -> _Kept:
+        """Note that the server has confirmed what is in the cache, to the second."""
+        if now - kept.asked < timedelta(seconds=1):
+            return kept
         with suppress(OSError):
             os.utime(self._place, (now.timestamp(), now.timestamp()))
+        return replace(kept, asked=now)
 
     # --- what it names -------------------------------------------------------------------------------------------
 

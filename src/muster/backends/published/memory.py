@@ -31,6 +31,7 @@ class Memory:
     def __init__(self, state: Path, url: str) -> None:
         self._directory, self._url = state / "indexes", url
         self._place = self._directory / f"{name_of(url)}.json"
+        self._known: tuple[tuple[int, int], Seen] | None = None  # what was there when the file was last read
 
     def require_successor(self, now: Seen, accept: str) -> None:
         """Raise Integrity if now may not come after what was seen."""
@@ -52,6 +53,20 @@ class Memory:
             ) from error
 
     def _seen(self) -> Seen | None:
+        """Return what is remembered, by whichever process; the file is read if it is another than it was."""
+        try:
+            status = self._place.stat()
+        except OSError:
+            return self._read()
+        which = status.st_ino, status.st_mtime_ns
+        if self._known is None or self._known[0] != which:
+            seen = self._read()
+            if seen is None:
+                return None
+            self._known = which, seen
+        return self._known[1]
+
+    def _read(self) -> Seen | None:
         try:
             seen = Seen.from_document(json.loads(disk.read(self._place, _LIMIT)))
         except (FileNotFoundError, NotADirectoryError):

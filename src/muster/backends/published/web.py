@@ -49,6 +49,7 @@ class Web:
     def __init__(self, base: str, authorization: Callable[[str], str] = lambda url: "") -> None:
         self._base, self._authorization = base, authorization
         self._connections = Connections()
+        self._who: dict[str, Mapping[str, str]] = {}  # by server
 
     def get(self, path: str, limit: int, known: Known | None = None, afresh: bool = False) -> File | None:
         """Return a file; see `Files`."""
@@ -135,7 +136,14 @@ class Web:
         raise Unavailable(f"{url} is redirected again and again", "correct the URL")
 
     def _credentials(self, url: str) -> Mapping[str, str]:
-        """The header that says who we are: to the host they are meant for, and by https alone, or on this machine."""
+        """The header that says who we are, or none."""
+        server = url[: url.find("/", 8)]
+        if server not in self._who:
+            self._who[server] = self._found_credentials(url)
+        return self._who[server]
+
+    def _found_credentials(self, url: str) -> Mapping[str, str]:
+        """To the host that they are meant for, and where nobody between here and there can read them."""
         ours, there = urlsplit(self._base), urlsplit(url)
         if ours.hostname != there.hostname or not connections.is_private(there):
             return {}
