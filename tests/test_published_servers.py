@@ -364,3 +364,20 @@ def test_many_threads_share_one_reader(served: Site) -> None:
         references = ["bikes@champion", "bikes/6", "taxis/1", "vans/production", "bikes/1.4.0"] * 20
         found = [str(v) for v in pool.map(registry.get, references)]
     assert found == ["bikes/2", "bikes/6", "taxis/1", "vans/1", "bikes/3"] * 20
+
+
+def test_a_reader_that_was_told_just_before_another_saw_more_asks_again(served: Site, sealed: Path) -> None:
+    (one, _), (two, _) = states(served.top)
+    write_root(served.top, one)
+    with opened(served) as slow, opened(served) as fast:
+        assert slow.get("bikes@champion").version == 2
+
+        def meanwhile(path: str, answer: webserver.Answer) -> webserver.Answer:
+            """The slow one's answer is on its way while the index moves on and the fast one sees it."""
+            served.faults.clear()
+            write_root(served.top, two)
+            assert fast.get("bikes@champion").version == 3
+            return answer
+
+        served.faults.append(meanwhile)
+        assert slow.get("bikes@champion").version == 3

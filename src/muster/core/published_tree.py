@@ -64,6 +64,7 @@ class PublishedTree(Tree):
         self._top_read: Mapping[str, Any] | None = None
         self._shards: dict[str, Mapping[str, Any]] = {}
         self._shard_of: dict[str, str] = {}  # of the models that were asked for
+        self._near: dict[str, Mapping[str, Any]] = {}  # segment -> what the shard has of a model
         self._rests: dict[str, _Rest] = {}
         self._pages: OrderedDict[str, Mapping[str, Any]] = OrderedDict()
         self._order: dict[str, int] = {}  # model -> its place, once all models were listed
@@ -119,14 +120,18 @@ class PublishedTree(Tree):
             return _READERS_CONFIG.format(self._root.artifacts)
         if path in (names.REGISTRY, names.DVC_CONFIG):
             return self._top.get(path, _ABSENT)
+        _, segment, key = path.split("/", 2) if path.count("/") >= 2 else ("", "", "")
+        if segment in self._near and key in self._near[segment]:
+            return self._near[segment][key]
         place = names.locate(path)
-        return _ABSENT if place is None else self._find_of_model(place, path.split("/", 2)[2], whole)
+        return _ABSENT if place is None else self._find_of_model(place, key, whole)
 
     def _find_of_model(self, place: names.Place, key: str, whole: bool) -> Any:
         entry = self._entry(place.model)
         if entry is None:
             return _ABSENT
         files, home = _mapping(entry, "files"), published.home(place)
+        self._near[names.encode(place.model)] = files
         if key in files or home == "shard":
             return files.get(key, _ABSENT)
         if home == "page" and f"{_VERSIONS}/{place.number}.yaml" in files:
