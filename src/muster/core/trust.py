@@ -93,14 +93,14 @@ def confirmed(root: Root, signed: bool, asked: datetime | None) -> datetime:
     return at if signed or asked is None else max(at, asked)
 
 
-def is_young(root: Root, confirmed_at: datetime, now: datetime, max_age: float) -> bool:
+def is_young(confirmed_at: datetime, now: datetime, max_age: float) -> bool:
     """Tell whether what was confirmed then will do."""
     return (now - confirmed_at).total_seconds() <= max_age
 
 
-def require_young(root: Root, confirmed_at: datetime, now: datetime, max_age: float | None) -> None:
-    """Raise Unavailable, which says how old it is, if that is more than max_age (seconds; None: any age will do)."""
-    if max_age is None or is_young(root, confirmed_at, now, max_age):
+def require_young(root: Root, confirmed_at: datetime, now: datetime, max_age: float) -> None:
+    """Raise Unavailable, which says how old it is, if that is more than max_age (seconds)."""
+    if is_young(confirmed_at, now, max_age):
         return
     age = str(timedelta(seconds=int((now - confirmed_at).total_seconds())))
     raise Unavailable(

@@ -138,7 +138,7 @@ class PublishedIndex:
         if self._terms.offline:
             return True
         age = self._terms.max_age
-        return age is not None and trust.is_young(kept.root, self._confirmed(kept), now, age)
+        return age is not None and trust.is_young(self._confirmed(kept), now, age)
 
     def _confirmed(self, kept: _Kept) -> datetime:
         return trust.confirmed(kept.root, bool(self._keys), kept.asked)
@@ -146,8 +146,8 @@ class PublishedIndex:
     def _believed(self, kept: _Kept, now: datetime) -> Root:
         """Return the root if it may be believed, and remember that it was."""
         root = kept.root
-        trust.require_present(root, now)
-        trust.require_young(root, self._confirmed(kept), now, self._terms.max_age)
+        if self._terms.max_age is not None:
+            trust.require_young(root, self._confirmed(kept), now, self._terms.max_age)
         self._memory.remember(kept.seen, self._terms.accept)
         self._kept, content = kept, kept.seen.content
         if self._snapshots.get(root.commit, ("", None))[0] != content:
@@ -208,6 +208,7 @@ class PublishedIndex:
             root = Root.of(json.loads(payload))
         except (ValueError, RecursionError) as error:
             raise Integrity("the index's root is malformed") from error
+        trust.require_present(root, datetime.now(timezone.utc))  # what is past stays so
         return _Kept(root, Seen.of(root), file.data, file.known, asked)
 
     # --- what is kept of it --------------------------------------------------------------------------------------
@@ -241,6 +242,8 @@ class PublishedIndex:
         if now - kept.asked >= timedelta(seconds=1):
             with suppress(OSError):
                 os.utime(self._place, (now.timestamp(), now.timestamp()))
+        elif self._terms.max_age is None:
+            return kept
         return replace(kept, asked=now)
 
     # --- what it names -------------------------------------------------------------------------------------------
