@@ -7,8 +7,9 @@ question and goes: what a reference does not need is imported by the methods tha
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .holding import Held
 
 R = TypeVar("R", bound="Reader")
+_KEPT = 4096  # how many answers of `resolve` a registry keeps: some megabytes, however long it lives
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Reader:
         self._cache = Path(cache) if cache is not None else _cache_directory()
         self._source: Source = open_source(location, branch, self._cache, environment, terms)
         self._commit = ""
+        self._resolved = lru_cache(_KEPT)(self._resolve_at)  # of a commit, so each is true for ever
 
     @property
     def _git(self) -> GitRepository:
@@ -200,13 +203,28 @@ class Reader:
         return compare(snapshot.get(a), snapshot.get(b))
 
     def resolve(self, reference: str) -> Resolved:
-        """Return what reference names, read at one commit."""
+        """Return what reference names, read at one commit.
+
+        The registry is asked where it is each time; what a reference names at one commit is read once.
+        """
+        return self.resolve_all((reference,))[0]
+
+    def resolve_all(self, references: Iterable[str]) -> list[Resolved]:
+        """Return what each reference names, all read at one commit."""
+        from .backends.artifacts.config import stamp_of
+
+        commit, stamp = self._commit or self._source.head(), stamp_of(self._source.root())
+        return [self._resolved(commit, reference, stamp) for reference in references]
+
+    def _resolve_at(self, commit: str | None, reference: str, _stamp: object) -> Resolved:
+        """`_stamp` is of the user's own configuration, by which, too, it is told where the files are."""
+        return self._resolve_in(self._source.snapshot(commit), reference)
+
+    def _resolve_in(self, snapshot: Snapshot, reference: str) -> Resolved:
         from .backends.artifacts.config import uri_of
 
-        snapshot = self.snapshot()
         version = snapshot.get(reference)
         oid = snapshot.artifact_oid(version.model, version.version)
-        uri = uri_of(self._dvc_config(snapshot), self._source.root(), oid)
         return Resolved(
             version.model,
             version.version,
@@ -215,7 +233,7 @@ class Reader:
             version.aliases,
             version.commit,
             version.digest,
-            uri,
+            uri_of(self._dvc_config(snapshot), self._source.root(), oid),
         )
 
     def policy(self, model: str | None = None) -> Policy:
