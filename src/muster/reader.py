@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .backends.artifacts.progress import Progress, silent
 from .core import names, terms
-from .core.errors import Conflict, Finding, Integrity, NotFound, Refused
+from .core.errors import Conflict, Finding, Integrity, Invalid, NotFound, Refused
 from .core.snapshot import Change, Snapshot
+from .resolved import Resolved
 from .sources import Source, open_source
 
 if TYPE_CHECKING:
@@ -29,23 +29,11 @@ if TYPE_CHECKING:
     from .core.models import ModelVersion, RegisteredModel
     from .core.policy import Policy
     from .holding import Held
+    from .placing import Wanted
+    from .watching import OnChange, OnError, Watch
 
 R = TypeVar("R", bound="Reader")
 _KEPT = 4096  # how many answers of `resolve` a registry keeps: some megabytes, however long it lives
-
-
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """What a reference names at one commit: all that a deployment needs to know."""
-
-    model: str
-    version: int
-    label: str | None
-    stage: str | None
-    aliases: tuple[str, ...]
-    commit: str | None
-    digest: str
-    uri: str
 
 
 class Reader:
@@ -235,6 +223,48 @@ class Reader:
             version.digest,
             uri_of(self._dvc_config(snapshot), self._source.root(), oid),
         )
+
+    def watch(
+        self,
+        reference: str,
+        on_change: OnChange,
+        *,
+        interval: float = 30.0,
+        on_error: OnError | None = None,
+        output: str | os.PathLike[str] | None = None,
+        keep: int = 2,
+        state: str | os.PathLike[str] | None = None,
+        wait: Callable[[float], bool] | None = None,
+    ) -> Watch:
+        """Return a watch of reference, to `poll`, `run` or `start`: see `watching.Watch`.
+
+        `on_change` is called with an `Update` at first, and whenever the reference names another version, once its
+        files are here and verified. It looks every `interval` seconds, and after errors, which go to `on_error` with
+        the seconds until it tries again, ever less often. Files are in muster's cache, or below `output`, where the
+        link `current` names the version in use and `keep` older ones stay. `state` is a file that remembers what was
+        handed over last, so that it is not again after a restart; below `output` there is one.
+        """
+        from . import placing
+        from .core.snapshot import parse_reference
+        from .watching import Watch
+
+        if parse_reference(reference).kind == "model":
+            raise Invalid(f"{reference} names a model, not a version", hint=f"watch {reference}/latest")
+        place = placing.Cache() if output is None else placing.Directory(Path(output), keep)
+        memory = state if state is not None or output is None else Path(output, placing.STATE)
+        remembered = None if memory is None else Path(memory)
+        look = partial(self._wanted, reference)
+        return Watch(reference, look, place, on_change, interval, on_error, remembered, wait)
+
+    def _wanted(self, reference: str) -> Wanted:
+        """The version that reference names now, and where its files come from."""
+        from .placing import Wanted
+
+        snapshot = self.snapshot()
+        resolved = self._resolve_in(snapshot, reference)
+        files = snapshot.manifest(resolved.model, resolved.version).files
+        oid = snapshot.artifact_oid(resolved.model, resolved.version)
+        return Wanted(resolved, self._store(snapshot), oid, files)
 
     def policy(self, model: str | None = None) -> Policy:
         """Return the gates in force, tightened by a model's own where one is named."""

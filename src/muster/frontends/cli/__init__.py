@@ -49,6 +49,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("reads", "Compare two versions."),
     "history": ("reads", "Say who changed what, when and why."),
     "resolve": ("reads", "Say which version a reference names."),
+    "watch": ("watch", "Bring each new version that a reference names, and run a command on it."),
     "pull": ("artifacts", "Bring a version's files here, verified."),
     "load-check": ("artifacts", "Load a version by its format, and say what came of it."),
     "verify": ("artifacts", "Read a version's files in the artifact store, and verify each."),
