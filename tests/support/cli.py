@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,6 +68,13 @@ def bikes(directory: Path) -> Path:
         registry.set_alias("champion", "bikes/3", reason="a lower rmse")
         registry.register("vans", directory / "1.bin")
     return path
+
+
+def copy_of_bikes(shelf: Path, directory: Path) -> Path:
+    """Make a registry of bikes in directory: a copy of the one on shelf, made there at first, with whose artifacts."""
+    if not (shelf / "server.git").exists():
+        bikes(shelf)
+    return Path(shutil.copytree(shelf / "server.git", directory / "server.git"))
 
 
 def clone_of(server: Path, path: Path) -> Path:
