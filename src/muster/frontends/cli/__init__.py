@@ -48,7 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "search": ("reads", "Find versions, or models, by a filter."),
     "compare": ("reads", "Compare two versions."),
     "history": ("reads", "Say who changed what, when and why."),
-    "resolve": ("reads", "Say which version a reference names."),
+    "resolve": ("reads", "Say which version each reference names."),
     "watch": ("watch", "Bring each new version that a reference names, and run a command on it."),
     "pull": ("artifacts", "Bring a version's files here, verified."),
     "load-check": ("artifacts", "Load a version by its format, and say what came of it."),
