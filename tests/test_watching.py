@@ -298,6 +298,25 @@ def test_what_was_handed_over_is_remembered_across_a_restart(server: Path, tmp_p
     assert [path.name for path in state.parent.iterdir()] == ["state.json"]
 
 
+def test_a_directory_that_is_mounted_elsewhere_keeps_its_memory(
+    server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched(server, output=tmp_path / "here")
+    (tmp_path / "here").rename(tmp_path / "there")
+    monkeypatch.chdir(tmp_path)
+    assert watched(server, output="there").versions == []
+    point(server, 2)()
+    (update,) = watched(server, output="there").updates
+    assert update.before is not None
+    assert update.before.path.parent == update.after.path.parent == tmp_path / "there"
+    assert current(tmp_path / "there") == "02"
+
+
+def test_a_directory_has_its_own_memory_and_takes_no_other(server: Path, tmp_path: Path) -> None:
+    with Reader(server) as registry, pytest.raises(Invalid, match="a memory already"):
+        registry.watch("bikes@champion", print, output=tmp_path, state=tmp_path / "state.json")
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"path": 3}', '{"path": "/", "model": "x"}', "\x00"])
 def test_a_memory_that_cannot_be_read_is_none(server: Path, tmp_path: Path, text: str) -> None:
     state = tmp_path / "state.json"

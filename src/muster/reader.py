@@ -250,11 +250,12 @@ class Reader:
 
         if parse_reference(reference).kind == "model":
             raise Invalid(f"{reference} names a model, not a version", hint=f"watch {reference}/latest")
+        if output is not None and state is not None:
+            raise Invalid(f"below {output} there is a memory already", hint="leave out state")
         place = placing.Cache() if output is None else placing.Directory(Path(output), keep)
-        memory = state if state is not None or output is None else Path(output, placing.STATE)
-        remembered = None if memory is None else Path(memory)
+        memory = Path(output, placing.STATE) if output is not None else Path(state) if state else None
         look = partial(self._wanted, reference)
-        return Watch(reference, look, place, on_change, interval, on_error, remembered, wait)
+        return Watch(reference, look, place, on_change, interval, on_error, memory, wait)
 
     def _wanted(self, reference: str) -> Wanted:
         """The version that reference names now, and where its files come from."""

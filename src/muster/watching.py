@@ -54,11 +54,11 @@ class Watch:
             raise Invalid(f"{interval} is not a time to wait between two looks", hint="give seconds: 30")
         self._reference, self._look, self._place = reference, look, place
         self._on_change, self._on_error = on_change, on_error or self._log
-        self._interval, self._state = interval, state
+        self._interval, self._state = interval, state and state.absolute()
         self._stopped, self._lock = threading.Event(), threading.Lock()
         self._wait = wait or self._stopped.wait
         self._thread: threading.Thread | None = None
-        self._delivered = _remembered(state) if state else None
+        self._delivered = _remembered(self._state) if self._state else None
 
     @property
     def delivered(self) -> Pulled | None:
@@ -146,8 +146,10 @@ class _Stopped(Exception):
 
 
 def _remember(state: Path, pulled: Pulled) -> None:
-    """Write what was handed over, so that nobody sees half of it."""
-    document = {**asdict(pulled.resolved), "path": str(pulled.path)}
+    """Write what was handed over, so that nobody sees half of it; by a relative path, where the files are beside it."""
+    beside = pulled.path.is_relative_to(state.parent)
+    path = pulled.path.relative_to(state.parent) if beside else pulled.path
+    document = {**asdict(pulled.resolved), "path": str(path)}
     state.parent.mkdir(parents=True, exist_ok=True)
     incoming = state.with_name(f"{state.name}.{os.getpid()}.{threading.get_ident()}")
     try:
@@ -161,7 +163,7 @@ def _remembered(state: Path) -> Pulled | None:
     """Return what was handed over last, if its files are still where they were; None if nobody can tell."""
     try:
         document = json.loads(state.read_bytes())
-        path = Path(document.pop("path"))
+        path = state.parent / document.pop("path")
         resolved = Resolved(**{**document, "aliases": tuple(document["aliases"])})
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
