@@ -45,7 +45,7 @@ def _served(directory: Path) -> Path:
 @pytest.fixture(
     params=[
         "path",
-        "clone",
+        pytest.param("clone", marks=pytest.mark.slow),
         pytest.param("http", marks=pytest.mark.slow),
         pytest.param("ssh", marks=pytest.mark.slow),
     ]
