@@ -18,7 +18,7 @@ import yaml
 
 from muster import Registry
 from muster.frontends.cli import run
-from support.cli import Said, carry_out, copy_of_bikes
+from support.cli import Said, bikes, carry_out
 from support.publishing import publish
 from support.registry import built, version
 
@@ -28,15 +28,10 @@ Muster = Callable[..., Said]
 Line = Mapping[str, Any]
 
 
-@pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("shelf")
-
-
 @pytest.fixture
-def server(shelf: Path, tmp_path: Path) -> Path:
-    """A registry of bikes of the test's own, where 3 is @champion; the artifacts are every test's."""
-    return copy_of_bikes(shelf, tmp_path)
+def server(tmp_path: Path) -> Path:
+    """The registry of bikes, where 3 is @champion and 2 is in production."""
+    return bikes(tmp_path)
 
 
 @pytest.fixture

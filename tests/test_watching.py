@@ -18,7 +18,7 @@ from muster.core.errors import Conflict, Unavailable
 from muster.reader import Reader
 from muster.resolved import Update
 from muster.watching import SLOWEST, _Stopped
-from support.cli import bikes, copy_of_bikes
+from support.cli import bikes
 from support.gitcli import git
 from support.githttpd import git_http_server
 
@@ -62,21 +62,23 @@ class Seen:
         return [update.after.resolved.version for update in self.updates]
 
 
-@pytest.fixture(scope="module")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("shelf")
-
-
 @pytest.fixture
-def server(shelf: Path, tmp_path: Path) -> Path:
-    """A registry of bikes of the test's own, where 3 is @champion; the artifacts are every test's."""
-    return copy_of_bikes(shelf, tmp_path)
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Path:
-    """A registry of bikes with artifacts of its own."""
+def server(tmp_path: Path) -> Path:
+    """The registry of bikes, where 3 is @champion and 2 is in production."""
     return bikes(tmp_path)
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Path:
+    """A registry whose artifacts are where a reader finds them who knows its URL alone; 3 is @champion."""
+    path = tmp_path / "served" / "server.git"
+    path.parent.mkdir()
+    with Registry.create(path, bare=True) as registry:
+        for number in (1, 2, 3):
+            (tmp_path / f"{number}.bin").write_bytes(bytes([number]) * 2000)
+            registry.register("bikes", tmp_path / f"{number}.bin")
+        registry.set_alias("champion", "bikes/3")
+    return path
 
 
 def point(server: Path, version: int, alias: str = "champion") -> Step:
@@ -167,16 +169,16 @@ def test_a_pointer_that_is_gone_is_reported_and_the_old_version_stays(server: Pa
     assert [type(error) for error in seen.errors] == [NotFound, NotFound]
 
 
-def test_bytes_that_are_not_what_was_registered_are_never_handed_over(own: Path) -> None:
-    spoil(own, 2)
-    seen = watched(own, point(own, 2), nothing, lambda: mend(own, 2))
+def test_bytes_that_are_not_what_was_registered_are_never_handed_over(server: Path) -> None:
+    spoil(server, 2)
+    seen = watched(server, point(server, 2), nothing, lambda: mend(server, 2))
     assert seen.versions == [3, 2]
     assert [type(error) for error in seen.errors] == [Integrity, Integrity]
 
 
-def test_a_version_with_other_bytes_does_not_keep_the_next_one_from_coming(own: Path) -> None:
-    spoil(own, 2)
-    seen = watched(own, point(own, 2), point(own, 1))
+def test_a_version_with_other_bytes_does_not_keep_the_next_one_from_coming(server: Path) -> None:
+    spoil(server, 2)
+    seen = watched(server, point(server, 2), point(server, 1))
     assert seen.versions == [3, 1]
 
 
@@ -476,21 +478,19 @@ def test_eight_watchers_of_one_registry_get_each_version_once(server: Path, tmp_
 
 @pytest.mark.slow
 def test_a_server_that_is_gone_for_a_while_is_waited_for_and_each_version_comes_once(
-    server: Path, tmp_path: Path
+    served: Path, tmp_path: Path
 ) -> None:
     seen = Seen()
-    config = server / "config"
-    with git_http_server(server.parent) as httpd:
-        hidden = server.with_name("hidden.git")
+    with git_http_server(served.parent) as httpd:
+        hidden = served.with_name("hidden.git")
 
         def go() -> None:
-            server.rename(hidden)
+            served.rename(hidden)
 
         def come() -> None:
-            hidden.rename(server)
-            point(server, 2)()
+            hidden.rename(served)
+            point(served, 2)()
 
-        assert config.exists()
         script = Script([nothing, go, nothing, nothing, come, nothing, nothing])
         with Registry(httpd.url("server.git"), cache=tmp_path / "cache") as registry:
             registry.watch("bikes@champion", seen.change, on_error=seen.error, wait=script, interval=10).run()
@@ -500,10 +500,10 @@ def test_a_server_that_is_gone_for_a_while_is_waited_for_and_each_version_comes_
 
 
 @pytest.mark.slow
-def test_a_look_at_a_server_at_which_nothing_moved_fetches_nothing(server: Path, tmp_path: Path) -> None:
+def test_a_look_at_a_server_at_which_nothing_moved_fetches_nothing(served: Path, tmp_path: Path) -> None:
     seen = Seen()
     with (
-        git_http_server(server.parent) as httpd,
+        git_http_server(served.parent) as httpd,
         Registry(httpd.url("server.git"), cache=tmp_path / "cache") as registry,
     ):
         watch = registry.watch("bikes@champion", seen.change)
@@ -512,4 +512,4 @@ def test_a_look_at_a_server_at_which_nothing_moved_fetches_nothing(server: Path,
         watch.poll()
         asked = httpd.requests[before:]
     assert len(asked) <= 2
-    assert git(server, "rev-parse", "main").strip() == seen.updates[0].commit
+    assert git(served, "rev-parse", "main").strip() == seen.updates[0].commit

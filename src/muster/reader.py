@@ -53,7 +53,7 @@ class Reader:
         self._cache = Path(cache) if cache is not None else _cache_directory()
         self._source: Source = open_source(location, branch, self._cache, environment, terms)
         self._commit = ""
-        self._resolved = lru_cache(_KEPT)(self._resolve_at)  # of a commit, so each is true for ever
+        self._resolved = lru_cache(_KEPT)(partial(_resolve_at, self._source))  # each is true for ever
 
     @property
     def _git(self) -> GitRepository:
@@ -204,26 +204,6 @@ class Reader:
         commit, stamp = self._commit or self._source.head(), stamp_of(self._source.root())
         return [self._resolved(commit, reference, stamp) for reference in references]
 
-    def _resolve_at(self, commit: str | None, reference: str, _stamp: object) -> Resolved:
-        """`_stamp` is of the user's own configuration, by which, too, it is told where the files are."""
-        return self._resolve_in(self._source.snapshot(commit), reference)
-
-    def _resolve_in(self, snapshot: Snapshot, reference: str) -> Resolved:
-        from .backends.artifacts.config import uri_of
-
-        version = snapshot.get(reference)
-        oid = snapshot.artifact_oid(version.model, version.version)
-        return Resolved(
-            version.model,
-            version.version,
-            version.label,
-            version.stage,
-            version.aliases,
-            version.commit,
-            version.digest,
-            uri_of(self._dvc_config(snapshot), self._source.root(), oid),
-        )
-
     def watch(
         self,
         reference: str,
@@ -262,7 +242,7 @@ class Reader:
         from .placing import Wanted
 
         snapshot = self.snapshot()
-        resolved = self._resolve_in(snapshot, reference)
+        resolved = _resolve_in(self._source, snapshot, reference)
         files = snapshot.manifest(resolved.model, resolved.version).files
         oid = snapshot.artifact_oid(resolved.model, resolved.version)
         return Wanted(resolved, self._store(snapshot), oid, files)
@@ -316,18 +296,10 @@ class Reader:
     def _store(self, snapshot: Snapshot) -> ArtifactStore:
         from .backends.artifacts.store import ArtifactStore
 
-        top, config = self.work_tree, self._dvc_config(snapshot)
+        top, config = self.work_tree, _dvc_config(self._source, snapshot)
         return ArtifactStore(
             config, self._source.root(), self._cache, top / ".dvc" / "cache" if top else None
         )
-
-    def _dvc_config(self, snapshot: Snapshot) -> bytes:
-        config = snapshot.files.get(names.DVC_CONFIG)
-        if config is None:
-            raise NotFound(f"{self.location} has no {names.DVC_CONFIG}", "run `muster init`, or `dvc init`")
-        if names.DVC_LOCAL_CONFIG in snapshot:  # it may send credentials anywhere, and must be its user's own
-            raise Integrity(f"{names.DVC_LOCAL_CONFIG} is committed", "take it out of the repository")
-        return config
 
     def close(self) -> None:
         """Let go of the processes that read the repository."""
@@ -338,6 +310,37 @@ class Reader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _resolve_at(source: Source, commit: str | None, reference: str, _stamp: object) -> Resolved:
+    """`_stamp` is of the user's own configuration, which, too, says where the files are."""
+    return _resolve_in(source, source.snapshot(commit), reference)
+
+
+def _resolve_in(source: Source, snapshot: Snapshot, reference: str) -> Resolved:
+    from .backends.artifacts.config import uri_of
+
+    version = snapshot.get(reference)
+    oid = snapshot.artifact_oid(version.model, version.version)
+    return Resolved(
+        version.model,
+        version.version,
+        version.label,
+        version.stage,
+        version.aliases,
+        version.commit,
+        version.digest,
+        uri_of(_dvc_config(source, snapshot), source.root(), oid),
+    )
+
+
+def _dvc_config(source: Source, snapshot: Snapshot) -> bytes:
+    config = snapshot.files.get(names.DVC_CONFIG)
+    if config is None:
+        raise NotFound(f"{source.location} has no {names.DVC_CONFIG}", "run `muster init`, or `dvc init`")
+    if names.DVC_LOCAL_CONFIG in snapshot:  # it may send credentials anywhere, and must be its user's own
+        raise Integrity(f"{names.DVC_LOCAL_CONFIG} is committed", "take it out of the repository")
+    return config
 
 
 def _cache_directory() -> Path:
