@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from pathlib import Path
 
 import pytest
@@ -178,3 +179,12 @@ def test_a_repository_that_is_gone_is_reported(registry: Path, tmp_path: Path) -
         warm.close()
         with pytest.raises(Exception, match="not a git repository|no such file|cannot"):
             warm.resolve("bikes@champion")
+
+
+def test_nothing_keeps_a_registry_alive_that_nobody_uses_any_more(registry: Path) -> None:
+    warm = Registry(registry)
+    warm.resolve("bikes@champion")
+    gone = weakref.ref(warm)
+    warm.close()
+    del warm
+    assert gone() is None

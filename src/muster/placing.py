@@ -28,7 +28,7 @@ _OURS = re.compile(r"[0-9]+-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Candidate:
     """A version, and where its files come from: `oid` is their address in the store."""
 
     resolved: Resolved
@@ -40,7 +40,7 @@ class Wanted:
 class Place(Protocol):
     """Where versions are put."""
 
-    def bring(self, wanted: Wanted, progress: Progress) -> Path:
+    def bring(self, candidate: Candidate, progress: Progress) -> Path:
         """Return the directory of a version's files, which were verified now."""
 
     def switch(self, path: Path | None) -> None:
@@ -53,9 +53,9 @@ class Place(Protocol):
 class Cache:
     """muster's own cache, which has each version by its digest and no current one."""
 
-    def bring(self, wanted: Wanted, progress: Progress) -> Path:
+    def bring(self, candidate: Candidate, progress: Progress) -> Path:
         """Return the directory of the cache."""
-        return wanted.store.tree(wanted.oid, wanted.files, wanted.resolved.digest, progress)
+        return candidate.store.tree(candidate.oid, candidate.files, candidate.resolved.digest, progress)
 
     def switch(self, path: Path | None) -> None:
         """Do nothing."""
@@ -71,14 +71,14 @@ class Directory:
         self._root, self._keep = root.absolute(), keep
         self._current = self._root / "current"
 
-    def bring(self, wanted: Wanted, progress: Progress) -> Path:
+    def bring(self, candidate: Candidate, progress: Progress) -> Path:
         """Return the version's directory, made if it is not there or not as it was registered."""
-        digest = wanted.resolved.digest.partition(":")[2]
-        target = self._root / f"{wanted.resolved.version}-{digest[:12]}"
+        digest = candidate.resolved.digest.partition(":")[2]
+        target = self._root / f"{candidate.resolved.version}-{digest[:12]}"
         with disk.disk_errors(), disk.scratch(self._root, _INCOMING) as scratch:
-            if not _is_intact(target, wanted.files):
+            if not _is_intact(target, candidate.files):
                 incoming = Path(scratch, "files")
-                wanted.store.pull(wanted.oid, wanted.files, incoming, progress, "auto")
+                candidate.store.pull(candidate.oid, candidate.files, incoming, progress, "auto")
                 if os.path.lexists(target):
                     target.rename(Path(scratch, "refused"))
                 incoming.rename(target)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .core.models import ModelVersion, RegisteredModel
     from .core.policy import Policy
     from .holding import Held
-    from .placing import Wanted
+    from .placing import Candidate
     from .watching import OnChange, OnError, Watch
 
 R = TypeVar("R", bound="Reader")
@@ -234,18 +234,18 @@ class Reader:
             raise Invalid(f"below {output} there is a memory already", hint="leave out state")
         place = placing.Cache() if output is None else placing.Directory(Path(output), keep)
         memory = Path(output, placing.STATE) if output is not None else Path(state) if state else None
-        look = partial(self._wanted, reference)
+        look = partial(self._candidate, reference)
         return Watch(reference, look, place, on_change, interval, on_error, memory, wait)
 
-    def _wanted(self, reference: str) -> Wanted:
+    def _candidate(self, reference: str) -> Candidate:
         """The version that reference names now, and where its files come from."""
-        from .placing import Wanted
+        from .placing import Candidate
 
         snapshot = self.snapshot()
         resolved = _resolve_in(self._source, snapshot, reference)
         files = snapshot.manifest(resolved.model, resolved.version).files
         oid = snapshot.artifact_oid(resolved.model, resolved.version)
-        return Wanted(resolved, self._store(snapshot), oid, files)
+        return Candidate(resolved, self._store(snapshot), oid, files)
 
     def policy(self, model: str | None = None) -> Policy:
         """Return the gates in force, tightened by a model's own where one is named."""

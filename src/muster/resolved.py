@@ -26,7 +26,7 @@ class Resolved:
 
 
 @dataclass(frozen=True, slots=True)
-class Pulled:
+class Deployed:
     """A version that is here, verified: what was resolved, and the directory of its files, which are read-only."""
 
     resolved: Resolved
@@ -37,8 +37,8 @@ class Pulled:
 class Update:
     """A reference names another version. `before` is what it named when that was last handed over; None at first."""
 
-    before: Pulled | None
-    after: Pulled
+    before: Deployed | None
+    after: Deployed
 
     @property
     def commit(self) -> str | None:

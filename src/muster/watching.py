@@ -20,8 +20,8 @@ from types import TracebackType
 
 from .backends.artifacts.progress import Progress, silent
 from .core.errors import Invalid
-from .placing import Place, Wanted
-from .resolved import Pulled, Resolved, Update
+from .placing import Place, Candidate
+from .resolved import Deployed, Resolved, Update
 
 SLOWEST = 300.0  # seconds between two tries while something is wrong, or the interval where that is longer
 _SPREAD = (
@@ -42,7 +42,7 @@ class Watch:
     def __init__(
         self,
         reference: str,
-        look: Callable[[], Wanted],
+        look: Callable[[], Candidate],
         place: Place,
         on_change: OnChange,
         interval: float,
@@ -61,7 +61,7 @@ class Watch:
         self._delivered = _remembered(self._state) if self._state else None
 
     @property
-    def delivered(self) -> Pulled | None:
+    def delivered(self) -> Deployed | None:
         """What was handed over last; None before the first time."""
         return self._delivered
 
@@ -71,11 +71,11 @@ class Watch:
         Raises what stands in the way, and what `on_change` raises; then nothing has changed.
         """
         with self._lock:
-            wanted, before = self._look(), self._delivered
-            if before is not None and before.resolved.content == wanted.resolved.content:
+            candidate, before = self._look(), self._delivered
+            if before is not None and before.resolved.content == candidate.resolved.content:
                 self._place.switch(before.path)  # a process that was killed may have left it at another
                 return None
-            update = Update(before, Pulled(wanted.resolved, self._place.bring(wanted, progress)))
+            update = Update(before, Deployed(candidate.resolved, self._place.bring(candidate, progress)))
             self._hand_over(update)
             return update
 
@@ -145,11 +145,11 @@ class _Stopped(Exception):
     """The watch was stopped while it brought files."""
 
 
-def _remember(state: Path, pulled: Pulled) -> None:
+def _remember(state: Path, deployed: Deployed) -> None:
     """Write what was handed over, so that nobody sees half of it; by a relative path, where the files are beside it."""
-    beside = pulled.path.is_relative_to(state.parent)
-    path = pulled.path.relative_to(state.parent) if beside else pulled.path
-    document = {**asdict(pulled.resolved), "path": str(path)}
+    beside = deployed.path.is_relative_to(state.parent)
+    path = deployed.path.relative_to(state.parent) if beside else deployed.path
+    document = {**asdict(deployed.resolved), "path": str(path)}
     state.parent.mkdir(parents=True, exist_ok=True)
     incoming = state.with_name(f"{state.name}.{os.getpid()}.{threading.get_ident()}")
     try:
@@ -159,7 +159,7 @@ def _remember(state: Path, pulled: Pulled) -> None:
         incoming.unlink(missing_ok=True)
 
 
-def _remembered(state: Path) -> Pulled | None:
+def _remembered(state: Path) -> Deployed | None:
     """Return what was handed over last, if its files are still where they were; None if nobody can tell."""
     try:
         document = json.loads(state.read_bytes())
@@ -167,4 +167,4 @@ def _remembered(state: Path) -> Pulled | None:
         resolved = Resolved(**{**document, "aliases": tuple(document["aliases"])})
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
-    return Pulled(resolved, path) if path.is_dir() else None
+    return Deployed(resolved, path) if path.is_dir() else None
