@@ -20,7 +20,7 @@ from types import TracebackType
 
 from .backends.artifacts.progress import Progress, silent
 from .core.errors import Invalid
-from .placing import Place, Candidate
+from .placing import Candidate, Place
 from .resolved import Deployed, Resolved, Update
 
 SLOWEST = 300.0  # seconds between two tries while something is wrong, or the interval where that is longer
