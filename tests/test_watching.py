@@ -21,6 +21,7 @@ from muster.watching import SLOWEST, _Stopped
 from support.cli import bikes
 from support.gitcli import git
 from support.githttpd import git_http_server
+from support.publishing import publish
 
 Step = Callable[[], object]
 
@@ -435,6 +436,20 @@ def test_a_link_that_a_killed_process_moved_goes_back_if_the_version_was_withdra
     assert current(out) == "02"
     assert watched(server, output=out).versions == []
     assert current(out) == "03"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("version: 3", "version: ../../x"), ("digest: sha256:", "digest: ../../../x")]
+)
+def test_a_manifest_that_nobody_checked_names_no_place_outside_the_directory(
+    server: Path, tmp_path: Path, field: str, value: str
+) -> None:
+    path = "models/bikes/versions/3.yaml"
+    publish(server, {path: git(server, "show", f"main:{path}").replace(field, value).encode() + b"\n"})
+    out = tmp_path / "a" / "b" / "out"
+    seen = watched(server, output=out)
+    assert (seen.versions, [type(error) for error in seen.errors]) == ([], [Integrity])
+    assert list((tmp_path / "a").rglob("*")) in ([out.parent], [])
 
 
 def test_a_link_that_is_no_link_is_left_alone(server: Path, tmp_path: Path) -> None:

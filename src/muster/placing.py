@@ -18,7 +18,7 @@ from .backends.artifacts import disk
 from .backends.artifacts.hashing import read_sha256
 from .backends.artifacts.progress import Progress
 from .backends.artifacts.store import ArtifactStore
-from .core.errors import Conflict
+from .core.errors import Conflict, Integrity
 from .core.models import ArtifactFile
 from .resolved import Resolved
 
@@ -73,8 +73,7 @@ class Directory:
 
     def bring(self, candidate: Candidate, progress: Progress) -> Path:
         """Return the version's directory, made if it is not there or not as it was registered."""
-        digest = candidate.resolved.digest.partition(":")[2]
-        target = self._root / f"{candidate.resolved.version}-{digest[:12]}"
+        target = self._root / _name(candidate.resolved)
         with disk.disk_errors(), disk.scratch(self._root, _INCOMING) as scratch:
             if not _is_intact(target, candidate.files):
                 incoming = Path(scratch, "files")
@@ -111,6 +110,15 @@ class Directory:
 
     def _target(self) -> str | None:
         return str(self._current.readlink()) if self._current.is_symlink() else None
+
+
+def _name(resolved: Resolved) -> str:
+    """Return what a version's directory is called; Integrity if what its manifest says cannot be a name of ours."""
+    digest = str(resolved.digest)
+    name = f"{resolved.version}-{digest.removeprefix('sha256:')[:12]}"
+    if not _OURS.fullmatch(name):
+        raise Integrity(f"the manifest of {resolved.model} names version {name!r}", "run `muster check`")
+    return name
 
 
 def _is_intact(place: Path, files: tuple[ArtifactFile, ...]) -> bool:
