@@ -149,7 +149,7 @@ class PublishedIndex:
         if self._terms.max_age is not None:
             trust.require_young(root, self._confirmed(kept), now, self._terms.max_age)
         self._memory.remember(kept.seen, self._terms.accept)
-        self._kept, content = kept, kept.seen.content
+        self._kept, content = kept, kept.seen.content + root.artifacts
         if self._snapshots.get(root.commit, ("", None))[0] != content:
             tree = PublishedTree(root, self._objects(kept))
             self._snapshots[root.commit] = content, Snapshot(root.commit, tree)
