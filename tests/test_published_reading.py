@@ -164,6 +164,12 @@ def test_two_commits_published_at_one_time_are_refused(top: Path) -> None:
         champion(top)
 
 
+def test_a_newer_commit_published_in_the_same_second_is_taken(top: Path) -> None:
+    champion(top)
+    index_of(top, moved(3), commit=LATER, committed="2026-05-01T12:00:01Z")
+    assert champion(top) == 3
+
+
 def test_the_same_commit_confirmed_again_is_taken(top: Path) -> None:
     champion(top)
     index_of(top, at=ago(seconds=5))

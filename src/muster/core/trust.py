@@ -62,14 +62,15 @@ def require_successor(seen: Seen | None, now: Seen, accept: str = "") -> None:
 
 
 def _why_not(seen: Seen, now: Seen) -> str:
-    before, after = moment(seen.published), moment(now.published)
+    before = moment(seen.published), moment(seen.committed)
+    after = moment(now.published), moment(now.committed)
     if seen.birth != now.birth:
         return f"is of another registry (whose first commit is {now.birth[:12]}, not {seen.birth[:12]})"
     if seen.commit == now.commit and seen.content != now.content:
         return "has other content for the same commit"
-    if after < before or moment(now.committed) < moment(seen.committed) - SKEW:
+    if after[0] < before[0] or after[1] < before[1] - SKEW:
         return "is older than it was"
-    if after == before and seen.commit != now.commit:
+    if seen.commit != now.commit and after[0] == before[0] and after[1] <= before[1]:
         return "was published twice at the same time, with different commits"
     return ""
 
