@@ -50,6 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "history": ("reads", "Say who changed what, when and why."),
     "resolve": ("reads", "Say which version a reference names."),
     "pull": ("artifacts", "Bring a version's files here, verified."),
+    "open": ("artifacts", "Bring one file of a version, without the others."),
     "load-check": ("artifacts", "Load a version by its format, and say what came of it."),
     "verify": ("artifacts", "Read a version's files in the artifact store, and verify each."),
     "promote": ("writes", "Move a version, or versions of several models, into a stage."),
