@@ -22,6 +22,8 @@ from .config import Settings
 from .disk import FULL, failure_of, write_all
 from .hashing import Count
 
+_PART = 16 << 20  # bytes of one part of a large transfer
+_PARTS_AT_ONCE = 2
 _LARGE = 4 << 20  # bytes from which a transfer counts as large
 _LARGE_AT_ONCE = 2  # with the above, 64 MB are on their way at most, and held twice
 _MAX_PARTS = 9_000  # S3 and its like take 10,000
@@ -253,16 +255,16 @@ def _ignore(size: int) -> None:
 
 def _sending(protocol: str, size: int) -> Mapping[str, int]:
     """The options of fsspec's `put_file` that bound what it holds in memory."""
-    part = max(streams.PART, -(-size // _MAX_PARTS))
+    part = max(_PART, -(-size // _MAX_PARTS))
     if protocol == "s3":
-        return {"chunksize": part, "max_concurrency": streams.PARTS_AT_ONCE}
+        return {"chunksize": part, "max_concurrency": _PARTS_AT_ONCE}
     if protocol == "gs":
         return {"chunksize": part}
-    return {"max_concurrency": streams.PARTS_AT_ONCE} if protocol == "azure" else {}
+    return {"max_concurrency": _PARTS_AT_ONCE} if protocol == "azure" else {}
 
 
 def _receiving(protocol: str) -> Mapping[str, int]:
-    return {"chunksize": streams.PART, "max_concurrency": streams.PARTS_AT_ONCE} if protocol == "s3" else {}
+    return {"chunksize": _PART, "max_concurrency": _PARTS_AT_ONCE} if protocol == "s3" else {}
 
 
 def _callback(count: Count, limit: int | None = None, uri: str = "") -> Any:

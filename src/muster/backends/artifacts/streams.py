@@ -1,6 +1,6 @@
 """An object's bytes from any place on, as each of fsspec's file systems gives them best.
 
-What is held in memory is bounded: a part or two, never an object.
+What is held in memory is bounded: a few parts, never an object.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-PART = 16 << 20  # bytes of one part of a large transfer
-PARTS_AT_ONCE = 2
-
+_RANGE = 8 << 20  # bytes of one request
+_RANGES_AT_ONCE = 4
+_READ = 16 << 20  # bytes of one reading, which SSH asks for in many requests at once
 _CHUNK = 4 << 20  # bytes that pass from fsspec's thread to ours at a time
 _PARTIAL, _NO_SUCH_RANGE = 206, 416
 
@@ -21,17 +21,17 @@ def in_ranges(fs: Any, place: str, start: int, size: int) -> Iterator[bytes]:
     """Yield an object by requests for ranges, of which the next is on its way while one is used."""
     from concurrent.futures import Future, ThreadPoolExecutor
 
-    starts = iter(range(start, size, PART))
+    starts = iter(range(start, size, _RANGE))
     coming: deque[Future[bytes]] = deque()
-    with ThreadPoolExecutor(PARTS_AT_ONCE) as pool:
+    with ThreadPoolExecutor(_RANGES_AT_ONCE) as pool:
 
         def ask(count: int) -> None:
             for at in islice(starts, count):
-                coming.append(pool.submit(fs.cat_file, place, start=at, end=min(at + PART, size)))
+                coming.append(pool.submit(fs.cat_file, place, start=at, end=min(at + _RANGE, size)))
 
-        ask(PARTS_AT_ONCE)
+        ask(_RANGES_AT_ONCE)
         while coming:
-            lacking = min(PART, size - start)
+            lacking = min(_RANGE, size - start)
             data = coming.popleft().result()
             start += len(data)
             yield data
@@ -45,7 +45,7 @@ def of_file(fs: Any, place: str, start: int) -> Iterator[bytes]:
     with fs.open(place, "rb") as file:
         if start:
             file.seek(start)
-        while chunk := file.read(PART):
+        while chunk := file.read(_READ):
             yield chunk
 
 
