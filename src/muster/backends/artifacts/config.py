@@ -73,10 +73,9 @@ class Settings:
 def settings_of(committed: DvcConfig, root: Path) -> Settings:
     """Return the remote to use. Invalid if none is configured, or one that keeps files by their own names."""
     dvc = Path(os.path.abspath(root)) / ".dvc"
-    system, user = _user_directories()
     sections: Section = {}
-    _merge(sections, _level(system / "config"))
-    _merge(sections, _level(user / "config"))
+    for directory in _user_directories():
+        _merge(sections, _level(directory / "config"))
     _merge(sections, _with_paths(_committed(committed), dvc))
     _merge(sections, _level(dvc / "config.local"))
     name = str(sections.get("core", {}).get("remote", "")).lower()
@@ -124,11 +123,13 @@ def _level(path: Path) -> Section:
     return _with_paths({**sections, "remote": named}, path.parent)
 
 
-def _user_directories() -> tuple[Path, Path]:
+def _user_directories() -> tuple[Path, ...]:
     system, user = os.environ.get("DVC_SYSTEM_CONFIG_DIR"), os.environ.get("DVC_GLOBAL_CONFIG_DIR")
     if not (system and user):
-        from platformdirs import site_config_dir, user_config_dir
-
+        try:
+            from platformdirs import site_config_dir, user_config_dir
+        except ImportError:  # DVC, which brings it, is not installed, and nobody has settings for it
+            return tuple(Path(directory) for directory in (system, user) if directory)
         system = system or site_config_dir("dvc", "iterative")
         user = user or user_config_dir("dvc", "iterative")
     return Path(system), Path(user)
