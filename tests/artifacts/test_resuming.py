@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from muster.backends.artifacts.delivery import Delivery
+from muster.backends.artifacts.progress import Meter, silent
 from muster.backends.artifacts.store import ArtifactStore
+from muster.backends.artifacts.verified import VerifiedCache
 from muster.core.errors import Integrity, Unavailable
-from muster.core.models import Stored
+from muster.core.models import ArtifactFile, Stored
 from support.dvc_project import Project, leftovers, manifest_files, project, read_files, write_files
 from support.faulty import Files, line_to
 from support.remotes import Served
@@ -176,6 +180,50 @@ def test_bytes_that_are_wrong_twice_are_integrity_and_are_not_kept(tmp_path: Pat
         with pytest.raises(Integrity, match=r"big\.bin"):
             pull(registry, stored, tmp_path / "out")
         assert partial(registry) == {} and not (tmp_path / "out").exists()
+
+
+def test_a_link_that_was_planted_as_a_beginning_is_taken_away(tmp_path: Path) -> None:
+    registry = project(tmp_path)
+    store = registry.store(work_tree=False)
+    inside = {"big.bin": os.urandom(5 << 20)}
+    stored = store.take(write_files(tmp_path / "source", inside))
+    (tmp_path / "precious").write_bytes(b"precious")
+    planted = begin(registry, stored, b"")
+    planted.unlink()
+    planted.symlink_to(tmp_path / "precious")
+    store.pull(stored.oid, manifest_files(stored), tmp_path / "out")
+    assert read_files(tmp_path / "out") == inside
+    assert (tmp_path / "precious").read_bytes() == b"precious"
+
+
+class Plain:
+    """A place from which an object comes whole, or not at all."""
+
+    def __init__(self, inside: Mapping[str, bytes]) -> None:
+        self._inside = inside
+
+    def uri(self, oid: str) -> str:
+        return f"plain:{oid}"
+
+    def fetch(self, oid: str, target: str, limit: int) -> None:
+        Path(target).write_bytes(self._inside[oid])
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_a_place_that_cannot_go_on_gives_whole_files(wrong: bool, tmp_path: Path) -> None:
+    data = os.urandom(5 << 20)
+    file = ArtifactFile("big.bin", len(data), hashlib.sha256(data).hexdigest())
+    place, cache = Plain({"0" * 32: data[:-1] if wrong else data}), VerifiedCache(tmp_path / "cache")
+    with cache.scratch() as scratch:
+        delivery = Delivery(cache, [place], scratch, "copy", Meter(silent, "pull", file.size))
+        if wrong:
+            with pytest.raises(Integrity, match=r"big\.bin"):
+                delivery.open(file, "0" * 32)
+            assert os.listdir(scratch) == []
+        else:
+            with delivery.open(file, "0" * 32) as opened:
+                assert opened.read() == data
+    assert list((tmp_path / "cache/partial").iterdir()) == []
 
 
 def test_a_beginning_that_nobody_went_on_with_is_cleared_away(tmp_path: Path) -> None:

@@ -308,6 +308,8 @@ def _exchange_at_once(one: str, other: str) -> bool:
 def _open_locked(path: str, spare: str, wait: bool) -> Locked | None:
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     while True:
+        if os.path.islink(path):  # nobody of ours made it
+            os.unlink(path)
         locked = Locked(path, os.open(path, flags, 0o600))
         try:
             fcntl.flock(locked.descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
