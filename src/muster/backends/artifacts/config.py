@@ -102,9 +102,8 @@ def uri_of(config: bytes, root: Path, oid: str) -> str:
 
 def stamp_of(root: Path) -> tuple[object, ...]:
     """Return what differs once a file differs that `settings_of` reads beside the committed one."""
-    system, user = _user_directories()
-    own = os.path.join(os.path.abspath(root), ".dvc")
-    return tuple(_stamp(path) for path in (f"{system}/config", f"{user}/config", f"{own}/config.local"))
+    own = os.path.join(os.path.abspath(root), ".dvc", "config.local")
+    return tuple(_stamp(path) for path in (*(f"{place}/config" for place in _user_directories()), own))
 
 
 def _stamp(path: str) -> tuple[str, int, int, int]:
