@@ -1,4 +1,4 @@
-"""Interrupted, shared and disturbed transfers: what came is kept, and nothing wrong is ever taken for right."""
+"""Interrupted, simultaneous and disturbed transfers: what came is kept, and nothing wrong is ever taken for right."""
 
 from __future__ import annotations
 
