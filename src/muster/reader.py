@@ -101,6 +101,12 @@ class Reader:
         """Return the registry as it is now, or as it was where `at` says so."""
         return self._source.snapshot(self._commit or self._source.head())
 
+    def _everything(self) -> Snapshot:
+        """The registry as it is now, most of which will be read."""
+        snapshot = self.snapshot()
+        snapshot.expect(names.MODELS)
+        return snapshot
+
     def get(self, reference: str) -> ModelVersion:
         """Return the version that reference names."""
         return self.snapshot().get(reference)
@@ -111,13 +117,14 @@ class Reader:
 
     def models(self) -> list[RegisteredModel]:
         """Return every registered model, by name. One that cannot be read has its `problem`."""
-        snapshot = self.snapshot()
+        snapshot = self._everything()
         return [snapshot.listed_model(name) for name in snapshot.models()]
 
     def versions(self, model: str) -> list[ModelVersion]:
         """Return every version of a model, the newest first. One that cannot be read has its `problem`."""
         snapshot = self.snapshot()
         snapshot.model_document(model)
+        snapshot.expect(names.path("model", model).rpartition("/")[0])
         return [snapshot.listed_version(model, number) for number in reversed(snapshot.versions(model))]
 
     def search(
@@ -127,7 +134,7 @@ class Reader:
         from .core import query
 
         condition, order = query.parse(filter, "versions"), query.parse_order(order_by, "versions")
-        snapshot = self.snapshot()
+        snapshot = self._everything()
         every = (snapshot.listed_version(m, n) for m in snapshot.models() for n in snapshot.versions(m))
         return query.sorted_rows((v for v in every if query.matches(condition, v)), order)[:max_results]
 

@@ -55,12 +55,18 @@ class Git:
             self._start += [f"--git-dir={git_dir}"]
         self._configuration, self._environment = tuple(configuration), dict(environment or {})
 
-    def ask(self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Done:
-        """Run git to its end, whatever its exit code."""
+    def ask(
+        self,
+        *arguments: str,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        hold: Sequence[int] = (),
+    ) -> Done:
+        """Run git to its end, whatever its exit code. It inherits the locks `hold`, should it outlive us."""
         environment = {**self._clean_environment(), **(env or {})}
         command = [*self._start, *arguments]
         try:
-            done = subprocess.run(command, input=stdin, capture_output=True, env=environment)
+            done = subprocess.run(command, input=stdin, capture_output=True, env=environment, pass_fds=hold)
         except FileNotFoundError as error:
             raise _no_git() from error
         if done.returncode:
