@@ -105,14 +105,15 @@ class FetchedTree(Tree):
         return [always] if always else []
 
     def _same_stem(self, path: str) -> list[str]:
-        """The files of the same model whose names differ by the extension: a version's are read together."""
+        """A version's files, which differ by the extension, and what says where artifacts are: all are read together."""
         directory, _, name = path.rpartition("/")
         model, stem = directory.rpartition("/")[0], name.partition(".")[0]
         if directory.count("/") != _MODEL:
             return []
         kinds = [kind for kind, entry in self._entries(model).items() if entry.mode == DIRECTORY]
         near = (item for kind in kinds for item in self._entries(f"{model}/{kind}").items())
-        return [e.oid for other, e in near if other.partition(".")[0] == stem and e.mode in FILE_MODES]
+        oids = [e.oid for other, e in near if other.partition(".")[0] == stem and e.mode in FILE_MODES]
+        return oids + [e.oid for e in self._entries(_ALWAYS).values() if e.mode in FILE_MODES]
 
     def _read(self, oid: str, also: Sequence[str], filter: str) -> Object:
         before = self._mirror.fetches

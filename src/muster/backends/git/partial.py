@@ -4,8 +4,9 @@ The store is a bare repository that git does not know to be a partial clone: an 
 and nobody fetches it but we, by its id, with all else that will be asked for next. (Where git knows, it fetches each
 one by itself, a connection at a time; GIT_NO_LAZY_FETCH is too new to rely on.) Only the process that fetches is told.
 
-Commits come with `--shallow-since` the last one seen and without trees: 0.2 kB each, and none that is older, not even
-where a merge joins a branch that began long ago. The alternatives and what they cost are in docs/decisions/0006.
+Commits come without trees, 0.2 kB each: the newest few, and if the last one seen is not one of them, all that are as young.
+A fetch without such a bound would bring the whole past of a branch that began before and is merged now. We claim to have
+nothing (the `noop` negotiation), lest the server work out what we lack. What else was tried is in docs/decisions/0006.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ _FIRST = ("tree:2", "blob:none", ALL)  # the root and the directories in it; the
 _COMMITS = "tree:0"
 _MANY_PACKS = 100  # one is written by each fetch: then it is cheaper to begin again
 MANY_WANTS = 2000  # above that, naming each costs more than getting some twice
-_NOOP = ("-c", "fetch.negotiationAlgorithm=noop")
 _COMMITTED = re.compile(rb"^committer .*> ([0-9]+) ", re.MULTILINE)
 _LOCKS = ("*.lock", "refs/**/*.lock", "objects/info/*.lock", "objects/info/**/*.lock")
 _HALF_WRITTEN = ("objects/pack/tmp_*", "objects/pack/.tmp-*", "objects/tmp_*", "objects/??/tmp_*")
@@ -65,22 +65,23 @@ class Partial:
     def fetch(self, wants: Sequence[str], filter: str, lock: int) -> None:
         """Bring objects by their ids, and of trees what is below and passes filter; Unavailable."""
         tidy(self.directory)
-        self._fetch(wants, (filter, ALL) if filter else (ALL,), lock, *_NOOP)
+        self._fetch(wants, (filter, ALL) if filter else (ALL,), lock)
 
     def advance(self, tip: str, last: str, lock: int) -> bool:
         """Bring tip, and tell whether last is surely in its past. False: it is not, or that cannot be seen from here."""
         if not self._is_usable(last):
             return False
         tidy(self.directory)
-        if not self._has(tip):
-            since = self._committed(last)
-            try:
-                self._fetch([tip], (_COMMITS,), lock, *_NOOP, options=(f"--shallow-since=@{since}",))
-            except Unavailable:  # nothing is as young as last, or the server does not know how
-                return False
-        if self._git.ask("merge-base", "--is-ancestor", last, tip).returncode:
+        try:
+            if not self._has(tip):
+                self._fetch([tip], (_COMMITS,), lock, "--depth=32")
+            if not self._descends(tip, last):
+                self._fetch([tip], (_COMMITS,), lock, self._further(tip, last))
+        except Unavailable:  # nothing is as young as last, or the server does not know how
             return False
-        self._bring_root(tip, last, lock)
+        if not self._descends(tip, last):
+            return False
+        self._bring_root(tip, lock)
         return True
 
     def begin(self, tip: str, last: str | None, lock: int) -> bool:
@@ -90,9 +91,9 @@ class Partial:
         try:
             make_bare(draft.directory, tip)
             if last is None or last == tip:
-                draft._fetch([tip], _FIRST, lock, options=("--depth=1",))
+                draft._fetch([tip], _FIRST, lock, "--depth=1")
             else:
-                draft._fetch([last], (_COMMITS,), lock, options=("--depth=1",))
+                draft._fetch([last], (_COMMITS,), lock, "--depth=1")
                 if not draft.advance(tip, last, lock):
                     return False
             self._pipe.close()
@@ -107,28 +108,32 @@ class Partial:
             remove(draft.directory)
         return True
 
-    def _bring_root(self, tip: str, last: str, lock: int) -> None:
-        """Bring tip's root and the directories in it: as differences, where we have what last had there."""
+    def _further(self, tip: str, last: str) -> str:
+        """How far to look back for last. Dates do not help in a bulk import, all of one second."""
+        since = self._committed(last)
+        return f"--shallow-since=@{since}" if since < self._committed(tip) else "--depth=2048"
+
+    def _bring_root(self, tip: str, lock: int) -> None:
+        """Bring tip's root, and the directories in it."""
         commit = self._pipe.objects([tip])[0]
         root = commit.content[5:].split(b"\n", 1)[0].decode() if commit else tip
-        if self._has(root):
-            return
-        known = (f"--negotiation-tip={last}",) if self._has(f"{last}^{{tree}}") else ()
-        self._fetch([root], ("tree:1", "blob:none", ALL), lock, *([] if known else _NOOP), options=known)
+        if not self._has(root):
+            self._fetch([root], ("tree:1", "blob:none", ALL), lock)
 
-    def _fetch(
-        self,
-        wants: Sequence[str],
-        filters: Sequence[str],
-        lock: int,
-        *before: str,
-        options: Sequence[str] = (),
-    ) -> None:
+    def _fetch(self, wants: Sequence[str], filters: Sequence[str], lock: int, *options: str) -> None:
         """Try one filter after the other, for a server may allow some; Unavailable if none was served."""
         done: Done | None = None
         for filter in filters:
             done = self._fetcher.ask(
-                *(*before, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance"),
+                *(
+                    "-c",
+                    "fetch.negotiationAlgorithm=noop",
+                    "fetch",
+                    "--quiet",
+                    "--no-tags",
+                    "--no-write-fetch-head",
+                    "--no-auto-maintenance",
+                ),
                 *("--refmap=", "--no-recurse-submodules", *options, *upload_pack(self._address.url)),
                 *(f"--filter={filter}" if filter else "--no-filter", "--stdin", "--", self._address.url),
                 stdin="".join(f"{want}\n" for want in wants).encode(),
@@ -149,6 +154,9 @@ class Partial:
             return self._has(last)
         except (OSError, MusterError):
             return False
+
+    def _descends(self, tip: str, last: str) -> bool:
+        return self._git.ask("merge-base", "--is-ancestor", last, tip).returncode == 0
 
     def _has(self, name: str) -> bool:
         return self._pipe.read(name) is not None
