@@ -60,7 +60,7 @@ class Reader:
         environment: Mapping[str, str] | None = None,
         terms: terms.Terms = terms.DEFAULT,
     ) -> None:
-        self._cache = Path(cache) if cache is not None else _cache_directory()
+        self._cache = Path(cache) if cache is not None else cache_directory()
         self._source: Source = open_source(location, branch, self._cache, environment, terms)
         self._commit = ""
 
@@ -298,7 +298,7 @@ class Reader:
         self.close()
 
 
-def _cache_directory() -> Path:
+def cache_directory() -> Path:
     """Where muster keeps what it can fetch again: $MUSTER_CACHE, else `muster` in the user's cache directory."""
     if own := os.environ.get("MUSTER_CACHE"):
         return Path(own)

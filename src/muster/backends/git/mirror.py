@@ -18,6 +18,7 @@ import re
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from ...core.errors import Integrity, MusterError, NotFound, Unavailable, command
@@ -29,7 +30,7 @@ from .objects import Object, ObjectPipe
 from .partial import MANY_WANTS, Partial, make_bare, remove, tidy
 from .process import Git
 from .remote import Remote
-from .seen import Heads, Record, Seen, state_directory
+from .seen import Heads, Record, Seen, state_directory, url_of
 
 HEADS = "refs/heads/"
 _LOCK_SECONDS = 600  # a first fetch of everything may take minutes
@@ -50,6 +51,46 @@ def mirror_of(url: str, cache: Path) -> Path:
     return cache / hashlib.sha256(bare.encode()).hexdigest()[:16]
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A mirror in the cache. `size` in bytes, `used` in seconds since 1970, `tip` what was read last."""
+
+    path: Path
+    url: str
+    size: int
+    used: float
+    tip: str | None
+    complete: bool
+
+
+def kept(cache: Path) -> list[Kept]:
+    """Return the mirrors in a cache, by URL."""
+    found = []
+    for record in cache.glob("*/record.json"):
+        home, url = record.parent, url_of(record)
+        newest = max(Record(record, url or "").all(), key=lambda seen: seen.at, default=None)
+        size = sum(_size(path) for path in home.rglob("*"))
+        whole = (home / "complete.git" / _WHOLE).exists()
+        used, tip = newest.at if newest else 0.0, newest.tip if newest else None
+        found.append(Kept(home, url or "", size, used, tip, whole))
+    return sorted(found, key=lambda mirror: mirror.url)
+
+
+def forget(home: Path) -> None:
+    """Take away what a mirror has. Its lock stays, for others may wait for it."""
+    with locked(home / "lock", _LOCK_SECONDS):
+        (home / "record.json").unlink(missing_ok=True)
+        for store in home.glob("*.git"):
+            remove(store)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size if path.is_file() else 0
+    except OSError:
+        return 0  # somebody has just taken it away
+
+
 class Mirror:
     """What is kept of one URL, below `cache`. Several processes and threads may use it at once."""
 
@@ -57,9 +98,15 @@ class Mirror:
         address = parse_url(url)
         self.home, self.location = mirror_of(url, cache), redact(url)
         self._address, self._terms = address, terms
-        self.git = Git(None, self.home / "complete.git", address.configuration, address.environment)
+        self._writing = False
+        secret = (address.configuration, address.environment)
+        self.git = Git(None, self.home / "complete.git", *secret, mend=self._mend)
         self.pipe = ObjectPipe(self.git, self.location, verified=True)
         self.remote = Remote(self.git, address.url, self.home, maintained=True, offline=terms.offline)
+        nowhere = Git(
+            None, self.home / "nothing.git", *secret
+        )  # a damaged mirror must not keep us from asking
+        self._asked = Remote(nowhere, address.url, self.home, offline=terms.offline)
         self._record = Record(self.home / "record.json", self.location)
         self._heads = Heads(state_directory() / "heads" / f"{self.home.name}.json", self.location)
         self._partials: dict[str, Partial] = {}
@@ -87,7 +134,7 @@ class Mirror:
             return known
         while True:
             began, before = time.time(), self._believed()
-            refs = self.remote.refs(asked or "HEAD")
+            refs = self._asked.refs(asked or "HEAD")
             ref, tip = asked or refs.get("ref: HEAD", "HEAD"), refs.get(asked or "HEAD")
             if tip is None:
                 return None
@@ -217,7 +264,11 @@ class Mirror:
             hint = "set MUSTER_CACHE to a directory that can be written"
             raise Unavailable(f"{self.home} cannot be made: {error.strerror}", hint) from error
         with locked(self.home / "lock", _LOCK_SECONDS) as descriptor:
-            yield descriptor
+            self._writing = True
+            try:
+                yield descriptor
+            finally:
+                self._writing = False
 
     def _is_complete(self) -> bool:
         return (self.home / "complete.git" / _WHOLE).exists()
@@ -239,13 +290,21 @@ class Mirror:
     # Reading
 
     def has(self, commit: str) -> bool:
-        """Tell whether a commit is here, without asking anybody."""
-        return self._commit(commit) or self._holder(commit) is not None
+        """Tell whether a commit is here, or was before something was damaged, without asking anybody."""
+        return self._commit(commit) or self._holder(commit) is not None or self._head_of(commit) is not None
+
+    def _head_of(self, commit: str) -> Seen | None:
+        """Return the branch that was last seen at a commit."""
+        return next((seen for seen in self._record.all() if seen.tip == commit), None)
 
     def require(self, commit: str, branch: str | None) -> bool:
         """Tell whether a commit is in the complete mirror, which is made now if there is none."""
-        if not self._commit(commit) and not self._is_complete():
-            self.head(branch, whole=True)
+        if not self._commit(commit):
+            if not self._is_complete():
+                self.head(branch, whole=True)
+            elif not all(self._commit(seen.tip) for seen in self._record.all()):
+                with self.writing() as lock:
+                    self._make_again(lock)
         return self._commit(commit)
 
     def objects(self, commit: str, oids: Sequence[str], also: Sequence[str], filter: str) -> list[Object]:
@@ -273,9 +332,9 @@ class Mirror:
                 left = [] if filter else store.missing(tree)
                 missing = left if set(left) != set(missing) else []
 
-    def mend(self) -> bool:
-        """Make the complete mirror again if it is damaged; tell whether it was."""
-        if not self._is_complete() or self._is_sound():
+    def _mend(self) -> bool:
+        """Make the complete mirror again if it is damaged; tell whether it was. Not while we write: see `fetch`."""
+        if self._writing or self._terms.offline or not self._is_complete() or self._is_sound():
             return False
         with self.writing() as lock:
             self._make_again(lock)
@@ -307,7 +366,10 @@ class Mirror:
         """Fetch objects into the store of their commit; if that does not help, into a new one; or else everything."""
         self.remote.require_online()
         self.fetches += 1
-        if not self._is_complete() and (store := self._holder(commit)) is not None:
+        store, seen = self._holder(commit), self._head_of(commit)
+        if store is None and seen is not None:
+            store = self._partial(seen.ref)
+        if not self._is_complete() and store is not None:
             lacking = [o for o, found in zip(also, self._here(commit, also), strict=True) if found is None]
             for renewed in (False, True):
                 with suppress(MusterError):
@@ -325,7 +387,7 @@ class Mirror:
 
     def _make_again(self, lock: int) -> None:
         """Make the complete mirror anew, of every branch that was read."""
-        refs = self.remote.refs(*(seen.ref for seen in self._record.all()))
+        refs = self._asked.refs(*(seen.ref for seen in self._record.all()))
         self.discard(self.home / "complete.git")
         for ref, tip in refs.items():
             if not ref.startswith("ref: "):

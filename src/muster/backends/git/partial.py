@@ -4,7 +4,7 @@ The store is a bare repository that git does not know to be a partial clone: an 
 and nobody fetches it but we, by its id, with all else that will be asked for next. (Where git knows, it fetches each
 one by itself, a connection at a time; GIT_NO_LAZY_FETCH is too new to rely on.) Only the process that fetches is told.
 
-Commits come without trees, 0.2 kB each: the newest few, and if the last one seen is not one of them, all that are as young.
+Commits come without trees, 0.2 kB each: the newest few, and if the last one seen is not one of them, all as young as it.
 A fetch without such a bound would bring the whole past of a branch that began before and is merged now. We claim to have
 nothing (the `noop` negotiation), lest the server work out what we lack. What else was tried is in docs/decisions/0006.
 """

@@ -19,7 +19,7 @@ from .checkout import delete_ref, move_branch, recover, tip_of
 from .commits import Commit, parse_commit
 from .fetched import FetchedTree
 from .history import LogEntry
-from .layout import Layout, Upstream, find_layout, origin_of, start_of, upstream_of
+from .layout import BRANCH, Layout, Upstream, check_branch, find_layout, origin_of, start_of, upstream_of
 from .merging import merged
 from .mirror import Mirror, cache_directory
 from .objects import GitTree, ObjectPipe, is_oid
@@ -29,9 +29,8 @@ from .seen import Seen
 from .writing import write_commit, write_merge
 
 _HEADS, _TAGS, _UPSTREAM = "refs/heads/", "refs/tags/", "refs/muster/upstream/"
-_BRANCH = re.compile(r"(?!-)[^\x00-\x20\x7f~^:?*\[\\]+")
 _FROM_HEAD = re.compile(r"HEAD([~^].*)?")
-_NO_BRANCH = "name the branch with --branch"
+_NOBRANCH = "name the branch with --branch"
 
 
 class GitRepository:
@@ -52,7 +51,7 @@ class GitRepository:
     ) -> None:
         text = os.fspath(location)
         if branch is not None:
-            _check_branch(branch)
+            check_branch(branch)
         self.location, self._branch_given = redact(text), branch
         self._terms = terms
         self._mirror: Mirror | None = None
@@ -266,7 +265,7 @@ class GitRepository:
         why.
         """
         if branch is not None:
-            _check_branch(branch)
+            check_branch(branch)
         if self._remote is not None:
             ref = f"{_HEADS}{branch or self._branch_of_remote(self._remote)}"
             self._remote.push(new, old, ref)
@@ -283,7 +282,7 @@ class GitRepository:
             self._git.ask("update-ref", f"{_UPSTREAM}{moved.removeprefix(_HEADS)}", new)
             return self._catch_up(f"{_HEADS}{own}", new) if moved == upstream.ref else None
         if (target := branch or own) is None:
-            raise Refused(f"HEAD of {self.location} is detached: it is on no branch", hint=_NO_BRANCH)
+            raise Refused(f"HEAD of {self.location} is detached: it is on no branch", hint=_NOBRANCH)
         move_branch(self._git, self._layout, f"{_HEADS}{target}", new, old)
         return None
 
@@ -444,7 +443,7 @@ class GitRepository:
     def _commit_upstream(self, branch: str) -> str | None:
         """Return the tip of a branch of the upstream, fetched; None if there is no such upstream or branch."""
         upstream = self._upstream(self._own_branch())
-        if upstream is None or not _BRANCH.fullmatch(branch):
+        if upstream is None or not BRANCH.fullmatch(branch):
             return None
         remote, source = self._upstream_remote(upstream), f"{_HEADS}{branch}"
         tip = remote.refs(source).get(source)
@@ -463,7 +462,7 @@ class GitRepository:
         seen = mirror.head(self._branch_given, whole=True)
         name = re.split(r"[~^@:]", revision, maxsplit=1)[0]
         named = {f"{_HEADS}{name}", f"{_TAGS}{name}"} - {seen.ref if seen else ""}
-        if _BRANCH.fullmatch(name) and not is_oid(name) and not self._terms.offline:
+        if BRANCH.fullmatch(name) and not is_oid(name) and not self._terms.offline:
             mirror.follow(named)
         return self._followed(seen)
 
@@ -490,13 +489,3 @@ class GitRepository:
         except MusterError as error:
             return f"your clone is behind: {error}; then `git pull`"
         return None
-
-
-def _check_branch(branch: str) -> None:
-    if (
-        not _BRANCH.fullmatch(branch)
-        or ".." in branch
-        or "@{" in branch
-        or branch.endswith(("/", ".lock", "."))
-    ):
-        raise Invalid(f"{branch!r} cannot name a branch")

@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ...core.errors import Unavailable
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -50,7 +52,11 @@ class Record:
         """Remember it, unless something younger is remembered."""
         there = self.get(asked)
         if there is None or not seen.at < there.at <= _mtime(self._path):
-            _replace(self._path, self._url, {**_heads(self._path), asked: asdict(seen)})
+            try:
+                _replace(self._path, self._url, {**_heads(self._path), asked: asdict(seen)})
+            except OSError as error:
+                hint = "make room, or set MUSTER_CACHE to a directory that can be written"
+                raise Unavailable(f"{self._path} cannot be written: {error.strerror}", hint) from error
 
 
 class Heads:
@@ -84,11 +90,6 @@ def url_of(path: Path) -> str | None:
     """Return the URL that a record is of; None if it is none."""
     found = _read(path).get("url")
     return found if isinstance(found, str) else None
-
-
-def heads_of(path: Path) -> Mapping[str, Any]:
-    """Return all that a record says."""
-    return _heads(path)
 
 
 def _heads(path: Path) -> dict[str, Any]:
