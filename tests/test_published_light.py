@@ -110,10 +110,12 @@ def test_the_light_command_line_has_the_exit_codes_and_words_of_the_other(
     assert run(["resolve", where, "bikes@champion"]) == 0
     assert capsys.readouterr().out == "bikes/3\n"
     assert run(["pull", where, "bikes@champion", "-o", str(tmp_path / "out"), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {
-        "reference": "bikes@champion",
-        "path": str(tmp_path / "out"),
-    }
+    said = json.loads(capsys.readouterr().out)
+    assert (said["reference"], said["path"], said["files"]) == ("bikes@champion", str(tmp_path / "out"), 1)
+    assert run(["open", where, "bikes/1", "1.bin", "-o", str(tmp_path / "one")]) == 0
+    assert (tmp_path / "one").read_bytes() == bytes([1]) * 2000
+    assert run(["pull", where, "bikes/1", "-o", str(tmp_path / "two"), "--include", "*.txt"]) == 3
+    capsys.readouterr()
     for code, arguments in (
         (3, ["resolve", where, "cars/1"]),
         (5, ["resolve", where, "bikes@"]),

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from .backends.artifacts.progress import Progress, silent
 from .core import names, terms
@@ -20,6 +20,7 @@ from .resolved import Resolved
 from .sources import Source, downloader, open_source, repository
 
 if TYPE_CHECKING:
+    from .backends.artifacts.delivery import Link
     from .backends.artifacts.store import ArtifactStore
     from .backends.git import GitRepository
     from .backends.git.history import LogEntry
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .core.policy import Policy
     from .holding import Held
     from .placing import Candidate
+    from .pulling import Pulled
     from .watching import OnChange, OnError, Watch
 
 R = TypeVar("R", bound="Reader")
@@ -64,7 +66,7 @@ class Reader:
         environment: Mapping[str, str] | None = None,
         terms: terms.Terms = terms.DEFAULT,
     ) -> None:
-        self._cache = Path(cache) if cache is not None else _cache_directory()
+        self._cache = Path(cache) if cache is not None else cache_directory()
         self._source: Source = open_source(location, branch, self._cache, environment, terms)
         self._commit = ""
         self._resolved = lru_cache(_KEPT)(partial(_resolve_at, self._source))  # each is true for ever
@@ -99,6 +101,12 @@ class Reader:
         """Return the registry as it is now, or as it was where `at` says so."""
         return self._source.snapshot(self._commit or self._source.head())
 
+    def _everything(self) -> Snapshot:
+        """The registry as it is now, most of which will be read."""
+        snapshot = self.snapshot()
+        snapshot.expect(names.MODELS)
+        return snapshot
+
     @of_one_state
     def get(self, reference: str) -> ModelVersion:
         """Return the version that reference names."""
@@ -112,7 +120,7 @@ class Reader:
     @of_one_state
     def models(self) -> list[RegisteredModel]:
         """Return every registered model, by name. One that cannot be read has its `problem`."""
-        snapshot = self.snapshot()
+        snapshot = self._everything()
         return [snapshot.listed_model(name) for name in snapshot.models()]
 
     @of_one_state
@@ -120,6 +128,7 @@ class Reader:
         """Return every version of a model, the newest first. One that cannot be read has its `problem`."""
         snapshot = self.snapshot()
         snapshot.model_document(model)
+        snapshot.expect(names.path("model", model).rpartition("/")[0])
         return [snapshot.listed_version(model, number) for number in reversed(snapshot.versions(model))]
 
     @of_one_state
@@ -130,7 +139,7 @@ class Reader:
         from .core import query
 
         condition, order = query.parse(filter, "versions"), query.parse_order(order_by, "versions")
-        snapshot = self.snapshot()
+        snapshot = self._everything()
         every = (snapshot.listed_version(m, n) for m in snapshot.models() for n in snapshot.versions(m))
         return query.sorted_rows((v for v in every if query.matches(condition, v)), order)[:max_results]
 
@@ -277,14 +286,50 @@ class Reader:
 
         return held(self.snapshot(), model)
 
+    def pull(
+        self,
+        reference: str,
+        output: str | os.PathLike[str],
+        progress: Progress | None = None,
+        *,
+        include: Sequence[str] | str = (),
+        exclude: Sequence[str] | str = (),
+        link: Link = "copy",
+        replace: bool = False,
+    ) -> Path:
+        """Put a version's files into output, a new or empty directory, each verified against its SHA-256.
+
+        A directory that has exactly these files already is verified, and left alone; another is a Conflict, unless
+        `replace`: then it stays as it is until all is complete. `include` and `exclude` are patterns as in
+        `.gitignore`; one that fits no file is NotFound. `link` says how files come out of muster's cache: see
+        docs/pulling.md.
+        """
+        return Path(
+            self.pulled(
+                reference, output, progress, include=include, exclude=exclude, link=link, replace=replace
+            ).path
+        )
+
     @of_one_state
-    def pull(self, reference: str, output: str | os.PathLike[str], progress: Progress | None = None) -> Path:
-        """Put a version's files into output, a new or empty directory, each verified against its SHA-256."""
+    def pulled(
+        self, reference: str, output: str | os.PathLike[str], progress: Progress | None = None, **said: Any
+    ) -> Pulled:
+        """Do as `pull` does, of which `said` are further arguments, and return what came of it."""
+        from .pulling import Wanted, pull
+
+        snapshot, wanted = self.snapshot(), Wanted(**said)
+        return pull(snapshot, self._store(snapshot), reference, Path(output), progress or silent, wanted)
+
+    @of_one_state
+    def open(self, reference: str, path: str, progress: Progress | None = None) -> BinaryIO:
+        """Return one file of a version, open for reading. Every byte was verified since it was opened.
+
+        It comes from muster's cache, into which it is fetched first if need be, without the version's other files.
+        """
+        from .pulling import open_file
+
         snapshot = self.snapshot()
-        model, number = snapshot.resolve(reference)
-        manifest, oid = snapshot.manifest(model, number), snapshot.artifact_oid(model, number)
-        self._store(snapshot).pull(oid, manifest.files, Path(output), progress or silent)
-        return Path(output)
+        return open_file(snapshot, self._store(snapshot), reference, path, progress or silent)
 
     @of_one_state
     def load(self, reference: str, *, trust: bool = False, progress: Progress | None = None) -> Any:
@@ -363,7 +408,7 @@ def _dvc_config(source: Source, snapshot: Snapshot) -> bytes:
     return config
 
 
-def _cache_directory() -> Path:
+def cache_directory() -> Path:
     """Where muster keeps what it can fetch again: $MUSTER_CACHE, else `muster` in the user's cache directory."""
     if own := os.environ.get("MUSTER_CACHE"):
         return Path(own)

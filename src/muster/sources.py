@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,6 +12,7 @@ from .core.snapshot import Snapshot
 from .core.terms import Terms
 
 if TYPE_CHECKING:
+    from .backends.artifacts.web import Download
     from .backends.git import GitRepository
 
 
@@ -74,13 +75,13 @@ def repository(source: Source) -> GitRepository:
     raise Refused(f"{source.location} is no git repository", "open one")
 
 
-def downloader(source: Source) -> Callable[[str, str, int], None] | None:
+def downloader(source: Source) -> Download | None:
     """Return what fetches a file by http without further libraries; None where DVC does all fetching."""
     if not is_index(source.location):
         return None
     from .backends.published import PublishedIndex
 
-    return source.download if isinstance(source, PublishedIndex) else None
+    return source.append if isinstance(source, PublishedIndex) else None
 
 
 def state_directory() -> Path:

@@ -108,8 +108,10 @@ def _found(place: Path, handler: BaseHTTPRequestHandler) -> Answer:
     if handler.headers.get("If-None-Match") == tag:
         return Answer(304, b"", headers)
     wanted = handler.headers.get("Range", "")
-    if wanted and handler.headers.get("If-Range") == tag:
+    if wanted and handler.headers.get("If-Range", tag) == tag:
         begin = int(wanted.removeprefix("bytes=").partition("-")[0])
+        if begin >= len(body):
+            return Answer(416, b"", headers)
         headers["Content-Range"] = f"bytes {begin}-{len(body) - 1}/{len(body)}"
         return Answer(206, body[begin:], headers)
     return Answer(200, body, headers)

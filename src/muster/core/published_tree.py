@@ -1,14 +1,14 @@
 """A published index as a tree of files, so that every rule of reading is the one that reads commits.
 
 Objects are asked for as they are needed: one shard for what a pointer names, the rest of a model and one page for any
-other version. Where it shows that more will be asked for, so much is fetched ahead, all at once.
+other version. Where more will be asked for (`expect`, or a list of all models), so much is fetched ahead, all at once.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from . import names, published
@@ -37,7 +37,6 @@ class _Rest:
     files: Mapping[str, Any]
     numbers: Mapping[str, frozenset[int]]
     pages: Mapping[str, str]
-    asked: set[int] = field(default_factory=set)  # pages
 
     @classmethod
     def of(cls, document: Any) -> _Rest:
@@ -68,6 +67,7 @@ class PublishedTree(Tree):
         self._rests: dict[str, _Rest] = {}
         self._pages: OrderedDict[str, Mapping[str, Any]] = OrderedDict()
         self._order: dict[str, int] = {}  # model -> its place, once all models were listed
+        self._expected: set[str] = set()  # segments of models of which all versions will be read
         self._listed: tuple[str, ...] = ()
 
     def __getitem__(self, path: str) -> bytes:
@@ -87,6 +87,13 @@ class PublishedTree(Tree):
     def document(self, path: str) -> Any:
         """Return the document at path: KeyError if there is none, Invalid if the publisher could not read it."""
         return _own(self._read(path))
+
+    def expect(self, directory: str) -> None:
+        """Say that all below directory will be read: what is needed for it is fetched many at a time."""
+        if directory == names.MODELS:
+            self._models()
+        elif directory.startswith(f"{names.MODELS}/"):
+            self._expected.add(directory.partition("/")[2])
 
     def children(self, directory: str) -> Iterator[str]:
         """Yield the names directly inside directory, in order."""
@@ -239,12 +246,8 @@ class PublishedTree(Tree):
         return found[0]
 
     def _pages_near(self, model: str, rest: _Rest, page: int) -> Iterator[str]:
-        """Yield the pages that are going to be read with this one, as far as that shows.
-
-        Who reads a second page of a model reads all of them, and who has listed all models reads on.
-        """
-        rest.asked.add(page)
-        if len(rest.asked) > 1 or model in self._order:
+        """Yield the pages that are going to be read with this one: of the model, and of those that follow it."""
+        if model in self._order or names.encode(model) in self._expected:
             yield from (rest.pages[p] for p in sorted(rest.pages, key=lambda p: abs(int(p) - page)))
         for other in self._following(model):
             if (known := self._rests.get(self._rest_digest(other))) is not None:

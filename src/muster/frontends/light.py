@@ -12,7 +12,7 @@ from typing import Any
 
 from ..core.errors import MusterError, Unavailable
 from ..registry import Registry
-from . import report
+from . import files, report
 from .exits import EXIT_CODES, INTERRUPTED, exit_code
 from .keys import trusted
 
@@ -60,11 +60,27 @@ def _resolve(registry: Registry, options: argparse.Namespace) -> None:
 
 
 def _pull(registry: Registry, options: argparse.Namespace) -> None:
-    registry.pull(options.reference, options.output)
-    _say(options, {"reference": options.reference, "path": options.output}, options.output)
+    pulled = registry.pulled(
+        options.reference,
+        options.output,
+        include=options.include,
+        exclude=options.exclude,
+        replace=options.replace,
+    )
+    _say(options, {"reference": options.reference, **report.plain(pulled)}, pulled.path)
 
 
-_COMMANDS: Mapping[str, Callable[[Registry, argparse.Namespace], None]] = {"resolve": _resolve, "pull": _pull}
+def _open(registry: Registry, options: argparse.Namespace) -> None:
+    target = files.target_of(options.output)
+    with registry.open(options.reference, options.path) as opened:
+        files.write(opened, target)
+
+
+_COMMANDS: Mapping[str, Callable[[Registry, argparse.Namespace], None]] = {
+    "resolve": _resolve,
+    "pull": _pull,
+    "open": _open,
+}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,11 +91,20 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     resolve = commands.add_parser("resolve", help="Say which version a reference names.")
     pull = commands.add_parser("pull", help="Bring a version's files here, verified.")
-    for command in (resolve, pull):
+    one = commands.add_parser("open", help="Bring one file of a version, verified, without the others.")
+    for command in (resolve, pull, one):
         command.add_argument("index", metavar="INDEX", help="index+https://host/path, or index+/path")
         command.add_argument("reference", metavar="REF", help="Which version.")
         _add_terms(command)
     pull.add_argument("-o", "--output", required=True, metavar="DIR", help="A new or empty directory.")
+    fits = "Only files that fit, as in .gitignore; repeat for more."
+    pull.add_argument("--include", action="append", default=[], metavar="GLOB", help=fits)
+    pull.add_argument(
+        "--exclude", action="append", default=[], metavar="GLOB", help="Not the files that fit."
+    )
+    pull.add_argument("--replace", action="store_true", help="DIR may have other files: they go.")
+    one.add_argument("path", metavar="PATH", help="The file, by its path in the artifact.")
+    one.add_argument("-o", "--output", default="-", metavar="FILE|-", help="A new file, or standard output.")
     return parser
 
 
@@ -92,7 +117,7 @@ def _add_terms(command: argparse.ArgumentParser) -> None:
     )
     add("--offline", action="store_true", help="Ask nobody: answer from what was read last.")
     add("--accept-history", default="", metavar="COMMIT", help="Take this commit, although it looks older.")
-    add("--json", action="store_true", help="Print JSON.")
+    add("--json", action="store_true", help="Print JSON, where words are printed.")
 
 
 def _seconds(text: str) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -110,9 +111,9 @@ class PublishedIndex:
             f"open the git repository that it is of{f': {url}' if url else ''}",
         )
 
-    def download(self, url: str, target: str, limit: int) -> None:
-        """Write what is at an http(s) URL to a new file: NotFound, or Integrity if it is more than limit bytes."""
-        self._web(url).download(url, target, limit)
+    def append(self, url: str, descriptor: int, limit: int, wrote: Callable[[int], None]) -> None:
+        """Add to an open file what it lacks of what is at an http(s) URL: see `Web.append`."""
+        self._web(url).append(url, descriptor, limit, wrote)
 
     # --- the root ------------------------------------------------------------------------------------------------
 

@@ -26,6 +26,7 @@ from .files import File, Known, Unchanged
 TRIES = 4
 LONGEST_PAUSE = 20.0  # seconds between two tries, whatever the server asks for
 LONGEST_ANSWER = 300.0  # seconds for the whole of one file of an index
+_ANSWERS = frozenset({200, 206, 304, 404, 410, 416})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 5
 _CHUNK = 1 << 18
@@ -43,7 +44,7 @@ class _Passing(Exception):
 class Web:
     """Files at http and https URLs below `base`; with `authorization`, a header's value, for the host of base alone.
 
-    `Files` for an index; `download` for what an index names and does not hold.
+    `Files` for an index; `append` for what an index names and does not hold.
     """
 
     def __init__(self, base: str, authorization: Callable[[str], str] = lambda url: "") -> None:
@@ -65,15 +66,14 @@ class Web:
         )
         return found
 
-    def download(self, url: str, target: str, limit: int) -> None:
-        """Write what is at url to a new file; NotFound if nothing is there, Integrity if it is more than limit bytes.
+    def append(self, url: str, descriptor: int, limit: int, wrote: Callable[[int], None]) -> None:
+        """Add to an open file what it lacks of what is at url; NotFound if nothing is there.
 
-        After a break it goes on from where it was, if the file on the server is still the same.
+        wrote is told how many bytes came, time and again. Integrity if there are more than limit bytes. After a break it
+        goes on from where it was. Nobody says that the file on the server is still the same, so its reader verifies it.
         """
-        version: list[str] = []  # the validator of the file that has been begun
-        with Path(target).open("xb", buffering=0) as file:
-            if not self._persistently(url, lambda url: self._download(url, file, limit, version)):
-                raise NotFound(f"there is nothing at {url}", "somebody removed it, or it was never put there")
+        if not self._persistently(url, lambda url: self._append(url, descriptor, limit, wrote)):
+            raise NotFound(f"there is nothing at {url}", "somebody removed it, or it was never put there")
 
     def close(self) -> None:
         """Close the connections that wait for the next request."""
@@ -93,31 +93,26 @@ class Web:
         known = Known(answer.headers.get("ETag", ""), answer.headers.get("Last-Modified", ""))
         return File(data, known, answer.headers.get_content_type())
 
-    def _download(self, url: str, file: Any, limit: int, version: list[str]) -> bool:
-        """Do one try; tell whether anything was there. `version` is empty before the first."""
-        begun = file.tell()
-        headers = {"Accept-Encoding": "identity"}
-        if begun and version and version[0]:
-            headers |= {"Range": f"bytes={begun}-", "If-Range": version[0]}
+    def _append(self, url: str, descriptor: int, limit: int, wrote: Callable[[int], None]) -> bool:
+        """Do one try; tell whether anything was there."""
+        begun = os.lseek(descriptor, 0, os.SEEK_END)
+        headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={begun}-"} if begun else {})}
         with self._answer(url, headers) as answer:
-            if answer.status in (404, 410):
-                return False
-            if answer.status != 206:
-                file.seek(0)
-                file.truncate()
-                etag = answer.headers.get("ETag", "")
-                version[:] = [etag if not etag.startswith("W/") else ""]
-            elif not answer.headers.get("Content-Range", "").startswith(f"bytes {begun}-"):
-                raise _Passing("it answered with another part than was asked for")
-            _require_size(url, file.tell() + (answer.length or 0), limit)
-            for chunk in _chunks(answer):
-                _require_size(url, file.tell() + len(chunk), limit)
-                _write(file, chunk)
-        return True
+            if answer.status in (200, 206):
+                skipped = begun if answer.status == 200 else 0
+                if not skipped and begun and not _begins_at(answer, begun):
+                    raise _Passing("it answered with another part than was asked for")
+                _require_size(url, begun - skipped + (answer.length or 0), limit)
+                for chunk in _after(skipped, _chunks(answer)):
+                    begun += len(chunk)
+                    _require_size(url, begun, limit)
+                    _write(descriptor, chunk)
+                    wrote(len(chunk))
+        return answer.status not in (404, 410)
 
     @contextmanager
     def _answer(self, url: str, headers: Mapping[str, str]) -> Iterator[HTTPResponse]:
-        """Ask, follow redirects, and give an answer that is one: 200, 206, 304, 404 or 410."""
+        """Ask, follow redirects, and give an answer that is one: those of _ANSWERS."""
         here = url
         for _ in range(_MAX_REDIRECTS + 1):
             sent = {**headers, **self._credentials(here)}
@@ -127,7 +122,7 @@ class Web:
                     _drain(answer)
                     here = _redirected(here, to)
                     continue
-                if status not in (200, 206, 304, 404, 410):
+                if status not in _ANSWERS:
                     _drain(answer)
                     raise _failure(here, answer)
                 yield answer
@@ -219,10 +214,22 @@ def _chunks(answer: HTTPResponse) -> Iterator[bytes]:
         raise _Passing("it broke off")
 
 
-def _write(file: Any, chunk: bytes) -> None:
+def _after(skipped: int, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield what comes after so many bytes, which a server that knows no ranges sends again."""
+    for chunk in chunks:
+        if rest := chunk[skipped:]:
+            yield rest
+        skipped = max(skipped - len(chunk), 0)
+
+
+def _begins_at(answer: HTTPResponse, begin: int) -> bool:
+    return answer.headers.get("Content-Range", "").startswith(f"bytes {begin}-")
+
+
+def _write(descriptor: int, chunk: bytes) -> None:
     rest = memoryview(chunk)
     while rest:
-        rest = rest[file.write(rest) :]
+        rest = rest[os.write(descriptor, rest) :]
 
 
 def _drain(answer: HTTPResponse) -> None:

@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resolve": ("reads", "Say which version each reference names."),
     "watch": ("watch", "Bring each new version that a reference names, and run a command on it."),
     "pull": ("artifacts", "Bring a version's files here, verified."),
+    "open": ("artifacts", "Bring one file of a version, without the others."),
     "load-check": ("artifacts", "Load a version by its format, and say what came of it."),
     "verify": ("artifacts", "Read a version's files in the artifact store, and verify each."),
     "promote": ("writes", "Move a version, or versions of several models, into a stage."),
@@ -54,6 +55,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fmt": ("checking", "Write files in their canonical form."),
     "policy": ("checking", "Show what guards each stage and alias, and try it on the past."),
     "owners": ("owners", "Tell the forge who owns which model."),
+    "cache": ("cache", "See what is kept on this machine, and take it away."),
     "completion": ("setup", "Print the script that completes commands in your shell."),
 }
 
