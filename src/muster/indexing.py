@@ -86,8 +86,8 @@ class Indexing:
         paths = None if at is None else self._between(at, commit, MAX_PATHS if keep else MAX_PATHS_BACK)
         if paths is not None:
             snapshot = self._read(commit)
-            for model, changed in _by_model(paths).items():
-                _update(index, snapshot, model, changed)
+            for model, changed in by_model(paths).items():
+                update(index, snapshot, model, changed)
         elif make:
             self._make(index, commit)
         else:
@@ -113,7 +113,7 @@ class Indexing:
         for model in snapshot.models():
             if count > _VERSIONS_AT_ONCE:
                 snapshot, count = self._read(commit), 0
-            count += _add(index, snapshot, model)
+            count += add(index, snapshot, model)
         index.filled()
 
     def _read(self, commit: str) -> Snapshot:
@@ -137,7 +137,7 @@ class _Changed:
     card: bool = False
 
 
-def _by_model(paths: Iterable[str]) -> dict[str, _Changed]:
+def by_model(paths: Iterable[str]) -> dict[str, _Changed]:
     """What the paths that differ mean, by model. What no row is made of is left out."""
     found: dict[str, _Changed] = {}
     for path in paths:
@@ -159,7 +159,7 @@ def _by_model(paths: Iterable[str]) -> dict[str, _Changed]:
     return found
 
 
-def _add(index: Index, snapshot: Snapshot, model: str) -> int:
+def add(index: Index, snapshot: Snapshot, model: str) -> int:
     """Add a model and its versions; return how many it has."""
     numbers = snapshot.versions(model)
     kinds: tuple[names.Kind, ...] = ("version", "annotations")
@@ -170,14 +170,14 @@ def _add(index: Index, snapshot: Snapshot, model: str) -> int:
     return len(numbers)
 
 
-def _update(index: Index, snapshot: Snapshot, model: str, changed: _Changed) -> None:
+def update(index: Index, snapshot: Snapshot, model: str, changed: _Changed) -> None:
     """Bring what the index has of a model to the snapshot."""
     there = index.has("models", model)
     if changed.card and there != snapshot.has_model(model):
         index.drop("models", model)
         index.drop("versions", model)
         if not there:
-            _add(index, snapshot, model)
+            add(index, snapshot, model)
         return
     if not there:
         return

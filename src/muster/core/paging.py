@@ -61,7 +61,7 @@ class Search:
     def place(self, row: Row) -> Place:
         """Return where a row is in the answer."""
         found = (sort_value(row, key) for key in self.order)
-        keys = (None if value is None else _plain(value[1]) for value in found)
+        keys: list[Any] = [None if value is None else _plain(value[1]) for value in found]
         return (*keys, *((row.model, row.version) if isinstance(row, ModelVersion) else (row.name, 0)))
 
     def follows(self, row: Row, after: Place) -> bool:

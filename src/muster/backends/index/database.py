@@ -13,11 +13,11 @@ from typing import Any
 
 from ...core.errors import Unavailable
 from ...core.facts import NAME, VERSION, asked, facts_of, kept_as
-from ...core.filters import Attribute, Subject
+from ...core.filters import And, Attribute, Filter, Subject
 from ...core.models import ModelVersion, RegisteredModel
 from ...core.paging import Place, Search
 from . import schema
-from .asking import FUNCTIONS, Question
+from .asking import FEW, FUNCTIONS, Question
 from .files import in_use, remove
 
 _BUSY_SECONDS = 5.0
@@ -149,18 +149,39 @@ class Index:
         Unavailable if it depends on something that cannot be kept.
         """
         with self._failures():
-            question = Question(search.subject, self._known(search))
             try:
-                sql = question.select(search, after, most)
+                found = self._found(search, after, most)
             except ValueError as error:
                 raise Unavailable(f"the index has no answer to this: {error}") from error
-            found = self._run(sql, question.parameters).fetchall()
             table = f"{schema.SINGULAR[search.subject]}s"
             get = f"SELECT record FROM {table} WHERE id = ?"  # noqa: S608
             return [
                 (name, version, json.loads(self._run(get, (id,)).fetchone()[0]))
                 for id, name, version, *_ in found
             ]
+
+    def _found(self, search: Search, after: Place | None, most: int | None) -> list[tuple[Any, ...]]:
+        """The rows that answer: id, name, version. By what few rows satisfy; else in order, while there are enough."""
+        known = self._known(search)
+        first = self._first(search, known)
+        question = Question(search.subject, known)
+        if first is None and most is not None and question.walk(search, after):
+            found = self._run(question.select(search, after, most), question.parameters).fetchall()
+            if len(found) == most:
+                return found
+        question = Question(search.subject, known)
+        return self._run(question.select(search, after, most, first), question.parameters).fetchall()
+
+    def _first(self, search: Search, known: Mapping[Attribute, int]) -> Filter | None:
+        """The part of a condition that the fewest rows satisfy, if those are few."""
+        parts = search.condition.parts if isinstance(search.condition, And) else (search.condition,)
+        counts: dict[int, Filter] = {}
+        for part in parts:
+            question = Question(search.subject, known)
+            if (sql := question.few(part)) is not None:
+                counts.setdefault(self._run(sql, question.parameters).fetchone()[0], part)
+        least = min(counts, default=FEW)
+        return counts[least] if least < FEW else None
 
     def _known(self, search: Search) -> dict[Attribute, int]:
         """The numbers of what is asked for, where any row has it; Unavailable if it is unfit for some row."""
