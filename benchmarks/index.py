@@ -2,7 +2,7 @@
 
 The registry is `scale.py`'s: 1,000 models of 100 versions unless said otherwise, in a bare repository. Questions are
 asked by the library in one warm process; `--mlflow` names a Python that has MLflow, which answers those that it has words
-for (no metrics, no OR) from as many versions of the same names. `--direct` also times whole processes without an index.
+for (no metrics, no OR) from as many versions of the same names and dates. `--direct` also times whole processes without an index.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ with store.ManagedSessionMaker() as session:
     session.bulk_save_objects([SqlRegisteredModel(name=f"model-{m}", creation_time=m) for m in range(models)])
 with store.ManagedSessionMaker() as session:
     session.bulk_save_objects([
-        SqlModelVersion(name=f"model-{m}", version=v, creation_time=m * per_model + v, source="/nowhere")
+        SqlModelVersion(name=f"model-{m}", version=v, creation_time=1, source="/nowhere")
         for m in range(models) for v in range(1, per_model + 1)
     ])
 for line in sys.stdin:

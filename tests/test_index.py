@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from muster import indexing
-from muster.backends.index import Index
+from muster.backends.index.database import Index
 from muster.core import records
 from muster.core.filters import Subject, matches, sorted_rows
 from muster.core.paging import Search

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from muster.backends.index import Index, IndexFile, index_files, path_of, prune
+from muster.backends.index import IndexFile, index_files, path_of, prune
+from muster.backends.index.database import Index
 from muster.backends.index.files import in_use, remove
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 import muster
-from muster.backends.index import Index, index_files
+from muster.backends.index import index_files
+from muster.backends.index.database import Index
 from muster.core import manifest, names
 from muster.core.errors import Invalid
 from muster.core.models import ModelVersion
@@ -175,7 +176,7 @@ def test_a_page_of_an_index_that_is_rubbish_changes_no_answer(registry: Path, tm
 FILL_AND_DIE = """
 import os, signal, sys
 from pathlib import Path
-from muster.backends.index import Index
+from muster.backends.index.database import Index
 index = Index(Path(sys.argv[1]))
 with index.writing():
     index.clear()

@@ -9,17 +9,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .backends.git import GitRepository
-from .backends.index import Index, path_of, prune
+from .backends.index import path_of, prune
 from .backends.index.schema import FORMAT
 from .core import names, records
 from .core.errors import Invalid, NotFound, Unavailable
 from .core.facts import FIELDS
 from .core.snapshot import Snapshot
 from .core.tree import Tree
+
+if TYPE_CHECKING:
+    from .backends.index.database import Index
 
 T = TypeVar("T")
 WORTHWHILE = 500  # versions: reading fewer takes no longer than opening an index
@@ -43,9 +47,9 @@ class Indexing:
         `keep`: the commit is the registry's head, and the index stays there. `make`: one is made where there is none.
         """
         try:
-            index = self._opened()
-            if not index.exists() and not (make and keep and self._is_worthwhile(commit)):
+            if not self._path.exists() and not (make and keep and self._is_worthwhile(commit)):
                 return None
+            index = self._opened()
             with index.reading():
                 if index.commit() == commit:
                     return _asked(index, question)
@@ -60,9 +64,15 @@ class Indexing:
         if self._index is not None:
             self._index.close()
 
+    @cached_property
+    def _path(self) -> Path:
+        return path_of(self._cache, *self._identity())
+
     def _opened(self) -> Index:
+        from .backends.index.database import Index
+
         if self._index is None:
-            self._index = Index(path_of(self._cache, *self._identity()))
+            self._index = Index(self._path)
         return self._index
 
     def _identity(self) -> Iterator[str]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .backends.index import Index
 from .core import records
 from .core.filters import Attribute, Comparison, Row, matches, sorted_rows
 from .core.models import ModelVersion, RegisteredModel
@@ -13,6 +12,9 @@ from .core.paging import Page, Place, Search
 from .core.snapshot import Snapshot
 from .indexing import Indexing
 from .sources import Source
+
+if TYPE_CHECKING:
+    from .backends.index.database import Index
 
 FEW = 200  # versions of one model: reading so many takes no longer than asking the index
 

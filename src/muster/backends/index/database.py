@@ -23,7 +23,13 @@ from .files import in_use, remove
 _BUSY_SECONDS = 5.0
 _COLUMNS = (NAME, VERSION)  # what rows have as columns is no fact
 _CACHE_KIB = 64 << 10  # of pages while it is filled
-_SETTINGS = ("journal_mode = WAL", "synchronous = NORMAL", "trusted_schema = OFF", "temp_store = MEMORY")
+_SETTINGS = (
+    "journal_size_limit = 16777216",
+    "journal_mode = WAL",
+    "synchronous = NORMAL",
+    "trusted_schema = OFF",
+    "temp_store = MEMORY",
+)
 
 
 class Index:
@@ -38,11 +44,8 @@ class Index:
         self._lock, self._owner = threading.RLock(), os.getpid()
         self._connection: sqlite3.Connection | None = None
         self._open = ExitStack()
+        self._inherited: object = None  # from the process that this one was forked from
         self._numbers: dict[tuple[Subject, Attribute], int] = {}
-
-    def exists(self) -> bool:
-        """Tell whether there is a file, of whatever commit."""
-        return self.path.exists()
 
     def close(self) -> None:
         """Let go of the file. The next use opens it again."""
@@ -220,6 +223,7 @@ class Index:
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[None]:
         if self._owner != os.getpid():  # a connection must not be used by two processes, not even to close it
+            self._inherited = self._connection, self._open
             self._lock, self._owner, self._open = threading.RLock(), os.getpid(), ExitStack()
             self._connection = None
         with self._lock, self._failures():
