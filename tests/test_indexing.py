@@ -95,6 +95,9 @@ def test_a_large_registry_is_searched_by_its_index(registry: Path, tmp_path: Pat
 def test_lists_are_what_they_are_without_an_index(registry: Path, tmp_path: Path) -> None:
     publish(registry, {names.path("alias", "bikes", "champion"): b"version: 3\n"})
     with muster.Registry(registry, cache=tmp_path / "cache") as opened:
+        opened.models()
+        assert index_files(tmp_path / "cache") == []  # for that alone none is made
+        opened.search(*QUESTION)
         by_index = opened.models(), opened.versions("bikes"), opened.search_models("alias = 'champion'")
         snapshot = opened.snapshot()
         assert by_index[0] == [snapshot.model("bikes"), snapshot.model("taxis")]

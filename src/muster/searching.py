@@ -75,7 +75,10 @@ class Searching:
         """A page, from the index or from every row."""
         after = search.place_in(token) if token else None
         wanted = None if most is None else most + 1  # one more tells whether another page follows
-        found = None if commit is None else self._ask(search, commit, after, wanted)
+        make = (
+            search.subject == "versions"
+        )  # to read all models is quicker than to make an index of all versions
+        found = None if commit is None else self._ask(search, commit, after, wanted, make)
         if found is not None:
             rows = [made(*row) for row in found]
         else:
