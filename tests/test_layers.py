@@ -25,6 +25,7 @@ PURE = {
     *(
         "__future__",
         "abc",
+        "base64",
         "collections",
         "dataclasses",
         "datetime",

@@ -32,6 +32,9 @@ class Tree(Mapping[str, bytes]):
 
         return manifest.parse(self[path], path)
 
+    def prefetch(self, paths: Iterable[str]) -> None:
+        """Read the files at these paths together, where that is quicker than one by one; not all need be there."""
+
     def below(self, directory: str) -> Iterator[str]:
         """Yield the paths of all files below directory, however deep."""
         waiting = [directory]
