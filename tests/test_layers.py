@@ -34,6 +34,7 @@ PURE = {
         "hashlib",
     ),
     *("itertools", "json", "math", "operator", "re", "shlex", "types", "typing", "unicodedata", "urllib"),
+    *("contextlib", "zlib"),  # zlib: bytes to bytes
 }
 ONLY_IN = {
     "yaml": ("muster.core.manifest", "muster.backends.formats"),
@@ -41,7 +42,13 @@ ONLY_IN = {
     "dvc": ("muster.backends.artifacts.remote",),
     "dvc_data": ("muster.backends.artifacts.remote",),
     "dvc_objects": ("muster.backends.artifacts.remote",),
-    "subprocess": ("muster.backends.git", "muster.backends.forges.tokens", "muster.frontends.demo.scratch"),
+    "subprocess": (
+        "muster.backends.git",
+        "muster.backends.forges.tokens",
+        "muster.backends.sshsig",  # ssh-keygen signs: with agents and hardware keys, too
+        "muster.frontends.demo.scratch",
+    ),
+    "fsspec": ("muster.backends.publication.store", "muster.backends.artifacts.remote"),
     "git": ("muster.backends.git",),
     "sqlite3": ("muster.backends.index",),
     "requests": ("muster.backends.forges", "muster.backends.webhook"),

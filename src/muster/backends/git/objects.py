@@ -7,11 +7,12 @@ ends the pipe, so that the next answer is never the rest of the last one.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, cast
 
@@ -190,6 +191,13 @@ class GitTree(Tree):
         """Yield the names directly inside directory, in order. Costs one tree object."""
         entries = self._entries(directory)
         return iter(sorted(name for name, e in entries.items() if e.mode in (*FILE_MODES, DIRECTORY)))
+
+    def read(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield the path and content of files that are there, so many at a time, without keeping any."""
+        waiting = iter(paths)
+        while batch := list(itertools.islice(waiting, _AT_ONCE)):
+            oids = [self._blob(path) or "" for path in batch]
+            yield from zip(batch, self._pipe.blobs(oids), strict=True)
 
     def holds(self, path: str, data: bytes) -> bool:
         """Tell whether path holds exactly data, by the ids: the file is not read."""
