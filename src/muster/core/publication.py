@@ -20,6 +20,8 @@ from .names import Place
 Objects = Mapping[str, bytes]  # canonical JSON by its digest
 Documents = Mapping[str, Any]  # as they stand in objects, by path in the model's directory
 
+_Home = tuple[str, int]  # the kind of object, and of pages which one
+_SHARD, _MODEL = ("shard", 0), ("model", 0)
 _COUNTED = ("version", "dvc", "annotations", "tombstone")
 _OF_A_VERSION: tuple[names.Kind, ...] = ("version", "dvc", "annotations")
 _STANDING_IN = ({"object"}, {"unreadable"})
@@ -61,15 +63,14 @@ class Changed:
     files: Documents
     gone: Collection[str] = ()
 
-    def applied_to(self, files: Documents, kind: str) -> dict[str, Any]:
-        """Return files with those changes that belong into this kind of object."""
+    def applied_to(self, files: Documents, home: _Home) -> dict[str, Any]:
+        """Return the files of an object with those changes that belong into it."""
         kept = {path: value for path, value in files.items() if path not in self.gone}
-        return kept | {path: value for path, value in self.files.items() if _home(path) == kind}
+        return kept | {path: value for path, value in self.files.items() if _home(path) == home}
 
     def pages(self) -> set[int]:
         """Return the pages on which something changed."""
-        paths = (path for path in (*self.files, *self.gone) if _home(path) == "page")
-        return {published.page(_place(path).number) for path in paths}
+        return {number for kind, number in map(_home, (*self.files, *self.gone)) if kind == "page"}
 
 
 class Now(Protocol):
@@ -126,13 +127,13 @@ def elsewhere(value: Any) -> str:
 
 def update(old: Model, pages: Mapping[int, Documents], changed: Changed, now: Now) -> Update:
     """Return what changed files make of a model. `pages` are its pages on which something changed, as they were."""
-    made = {n: _page(old.name, changed.applied_to(pages.get(n, {}), "page")) for n in changed.pages()}
+    made = {n: _page(old.name, changed.applied_to(pages.get(n, {}), ("page", n))) for n in changed.pages()}
     kept = {n: digest for n, digest in old.pages.items() if n not in made}
     new = {n: published.digest(text) for n, text in made.items() if text}
     numbers = _numbers(old.numbers, changed)
-    far = changed.applied_to(old.far, "model")
+    far = changed.applied_to(old.far, _MODEL)
     rest = published.canonical(_rest(old.name, far, numbers, kept | new))
-    near = _near(changed.applied_to(old.near, "shard"), now)
+    near = _near(changed.applied_to(old.near, _SHARD), now)
     digest = published.digest(rest)
     was = {old.rest, *old.pages.values()} - {""}
     if not (near or far or any(numbers.values())):
@@ -207,8 +208,11 @@ def _numbered(kind: names.Kind, number: int) -> str:
     return within(Place(kind, "x", str(number)))
 
 
-def _home(path: str) -> str:
-    return published.home(_place(path))
+def _home(path: str) -> _Home:
+    """The object that a file of a model is in."""
+    place = _place(path)
+    kind = published.home(place)
+    return kind, published.page(place.number) if kind == "page" else 0
 
 
 def _place(path: str) -> Place:
@@ -248,7 +252,7 @@ def _numbers(old: Mapping[str, frozenset[int]], changed: Changed) -> dict[str, f
 
 def _near(files: Documents, now: Now) -> dict[str, Any]:
     """What stands in the shard: its own files, and those of the versions that its pointers resolve to."""
-    near = {path: value for path, value in files.items() if _home(path) == "shard"}
+    near = {path: value for path, value in files.items() if _home(path) == _SHARD}
     pointers = {path: value for path, value in near.items() if path.startswith(("aliases/", "stages/"))}
     whole = {path: now.document(path) if elsewhere(value) else value for path, value in pointers.items()}
     numbers = {resolved(path, document) for path, document in whole.items()}
