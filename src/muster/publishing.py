@@ -8,7 +8,7 @@ the way leaves the old index or the new one, whole, and the next publisher finis
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -280,13 +280,15 @@ def _write_for_people(
     since: str,
 ) -> None:
     """Write the files of models that changed and of their pointers; `touched` None: of all."""
-    snapshot = registry._git.snapshot(commit)
-    everything = touched is None
-    paths = {*_pointers(snapshot, edition.models)} if touched is None else {*_concerned(snapshot, touched)}
+    git, everything = registry._git, touched is None
+    if touched is None:
+        paths = {path for model in edition.models for path in _pointers(git.snapshot(commit), model)}
+    else:
+        paths = {*_concerned(git.snapshot(commit), touched)}
     moments = _moments(registry, commit, "" if everything else since, paths, edition)
     waiting: dict[str, bytes] = {}
     written: set[str] = set()
-    for path, data in _people(snapshot, edition, paths, moments):
+    for path, data in _people(lambda: git.snapshot(commit), edition, paths, moments):
         waiting[path] = data
         written.add(path)
         if len(waiting) >= _AT_ONCE:
@@ -308,30 +310,36 @@ def _write_for_people(
 
 
 def _people(
-    snapshot: Snapshot, edition: indexing.Edition, pointers: set[str], moments: Mapping[str, Moment]
+    fresh: Callable[[], Snapshot],
+    edition: indexing.Edition,
+    pointers: Iterable[str],
+    moments: Mapping[str, Moment],
 ) -> Iterator[tuple[str, bytes]]:
+    """Yield path and content of the files of models and of pointers, each model from a snapshot of its own, with which
+    goes what it remembers.
+    """
+    by_model = indexing.by_model(sorted(pointers))
     for model, objects in edition.models.items():
+        snapshot = fresh()
         if objects is not None:
-            yield (
-                pointerfiles.model_path(model),
-                pointerfiles.model_file(snapshot, model, moments[model], *objects),
-            )
-    for path in sorted(pointers):
-        yield pointerfiles.pointer_path(path), pointerfiles.pointer_file(snapshot, path, moments[path])
+            text = pointerfiles.model_file(snapshot, model, moments[model], *objects)
+            yield pointerfiles.model_path(model), text
+        for path in by_model.get(model, ()):
+            yield pointerfiles.pointer_path(path), pointerfiles.pointer_file(snapshot, path, moments[path])
 
 
-def _pointers(snapshot: Snapshot, models: Iterable[str]) -> Iterator[str]:
-    """The paths of all aliases and stages of models."""
-    for model in models:
-        for kind in ("alias", "stage"):
-            for name in snapshot.pointers(kind, model):
-                yield names.path(kind, model, name)
+def _pointers(snapshot: Snapshot, model: str) -> Iterator[str]:
+    """The paths of all aliases and stages of a model."""
+    kinds: tuple[names.Kind, ...] = ("alias", "stage")
+    for kind in kinds:
+        for name in snapshot.pointers(kind, model):
+            yield names.path(kind, model, name)
 
 
 def _concerned(snapshot: Snapshot, touched: Iterable[str]) -> Iterator[str]:
     """The paths of pointers that are there and say something else now: they moved, or what they name was touched."""
     for model, paths in indexing.by_model(touched).items():
-        for path in _pointers(snapshot, [model]):
+        for path in _pointers(snapshot, model):
             if path in paths or not _named_by(snapshot, path).isdisjoint(paths):
                 yield path
 
