@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import secrets
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from ...core.errors import MusterError, Refused, Unavailable
 
 _STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "memory"})
+_SSH = frozenset({"ssh", "sftp"})
 _PACKAGES = {
     **dict.fromkeys(("s3", "s3a"), "s3"),
     **dict.fromkeys(("gs", "gcs"), "gs"),
@@ -98,10 +100,14 @@ class StoreTarget:
     def _connect(self) -> tuple[Any, str]:
         """Return the library's file system, and the path of the top in it."""
         if self._connection is None:
-            import fsspec
+            if self._scheme in _SSH:
+                self._connection = _ssh(self._url)
+            else:
+                import fsspec
 
-            fs, path = fsspec.core.url_to_fs(self._url, use_listings_cache=False, skip_instance_cache=True)
-            self._connection = fs, str(path).rstrip("/")
+                options = {"use_listings_cache": False} if self._scheme in _STORES else {}
+                fs, path = fsspec.core.url_to_fs(self._url, skip_instance_cache=True, **options)
+                self._connection = fs, str(path).rstrip("/")
         return self._connection
 
     @contextmanager
@@ -134,6 +140,20 @@ class StoreTarget:
             )
         what = f"could not {doing} {self.location}: {type(error).__name__}"
         return Unavailable(what, hint="check that it is up, and try again")
+
+
+def _ssh(url: str) -> tuple[Any, str]:
+    """Return a file system over SSH, and the path in it. By itself the library takes any server for the right one,
+    lends it the agent, and asks for passwords even in a pipeline.
+    """
+    from asyncssh import SSHClient
+    from sshfs import SSHFileSystem
+
+    where = SSHFileSystem._get_kwargs_from_urls(url)
+    alone = {} if sys.stdin.isatty() else {"client_factory": SSHClient}
+    # () are, to asyncssh, the hosts that the user knows.
+    fs = SSHFileSystem(**where, known_hosts=(), agent_forwarding=False, skip_instance_cache=True, **alone)
+    return fs, str(SSHFileSystem._strip_protocol(url)).rstrip("/")
 
 
 def _write_beside(fs: Any, place: str, data: bytes) -> None:
