@@ -12,14 +12,15 @@ import pytest
 
 from muster import Registry
 from muster.backends.publication.directory import DirectoryTarget
-from muster.core import manifest, names, publication, published
-from muster.core.errors import Conflict, Integrity, Invalid
+from muster.core import manifest, publication, published
+from muster.core.errors import Conflict, Integrity
 from muster.verifying import verify
 from support.gitcli import git, tip
 from support.indexes import Watched, contents, expected, files_of, publish, root_of
 from support.publishing import publish as commit
 from support.registry import DVC_CONFIG, valid, yaml
 
+pytestmark = pytest.mark.slow
 NOTHING_KEPT = timedelta(0)
 
 
@@ -366,13 +367,6 @@ def test_of_dvcs_configuration_only_what_it_says_is_published(source: Path, site
     assert value == {"unreadable": "it says what a registry may not say, on line 6"}
 
 
-def test_dvcs_configuration_is_read_from_an_index_as_it_was_written() -> None:
-    from muster.core import dvcconfig
-
-    data = DVC_CONFIG + b"    region = 'eu-1' # where it is\n[cache]\n    type = \"copy, hardlink\"\n"
-    assert dvcconfig.parse_config(publication.configuration(data).encode()) == dvcconfig.parse_config(data)
-
-
 def _top(files: dict[str, bytes]) -> bytes:
     digest = root_of(files)["top"]
     return publication.unpack(files[published.object_path(digest)], digest)
@@ -383,40 +377,3 @@ def test_a_path_on_this_machine_is_nobodys_business(source: Path, site: Path) ->
     git(source, "remote", "add", "origin", "https://ann:secret@git.example.com/models.git")
     publish(source, site)
     assert root_of(files_of(site))["registry"]["url"] == "https://git.example.com/models.git"
-
-
-def test_an_object_is_opened_only_if_it_is_what_its_name_says() -> None:
-    text = b'{"a": 1}'
-    digest = published.digest(text)
-    assert publication.unpack(publication.pack(text), digest) == text
-    for wrong in (
-        b"",
-        b"x",
-        publication.pack(b"{}"),
-        publication.pack(text)[:-1],
-        publication.pack(text) + b"x",
-    ):
-        with pytest.raises(Integrity):
-            publication.unpack(wrong, digest)
-
-
-def test_a_bomb_is_not_unpacked() -> None:
-    import zlib
-
-    made = zlib.compressobj(9, zlib.DEFLATED, 31)
-    bomb = b"".join(made.compress(bytes(1 << 20)) for _ in range(70)) + made.flush()
-    with pytest.raises(Integrity):
-        publication.unpack(bomb, "0" * 64)
-
-
-def test_an_object_that_no_reader_would_take_is_not_written() -> None:
-    with pytest.raises(Invalid, match="bytes"):
-        publication.pack(bytes(published.MAX_OBJECT + 1))
-
-
-def test_every_place_of_a_model_has_a_home_in_the_index() -> None:
-    for kind in ("model", "version", "dvc", "tombstone", "annotations", "alias", "stage", "label", "hold"):
-        place = names.locate(names.path(kind, "@ü", "1"))
-        assert publication.belongs(place)
-        assert place is not None
-        assert names.locate(f"{names.model_directory('@ü')}/{publication.within(place)}") == place
