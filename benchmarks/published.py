@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import scale
-from timing import ENVIRONMENT, MUSTER
+from timing import ENVIRONMENT, MUSTER, seconds
 
 PER_MODEL = 100
 
@@ -43,35 +44,46 @@ def published(repository: Path, site: Path) -> tuple[float, int, Mapping[str, An
     return measured(*MUSTER, "-R", str(repository), "index", "publish", str(site), "--json")
 
 
-def building(repository: Path, site: Path, rounds: int) -> dict[str, float]:
-    """Build an index, then follow commits of one promotion each: what each costs."""
-    seconds, memory, all_of_it = published(repository, site)
-    found = {
-        "build: seconds": seconds,
-        "build: peak MB": memory / 1e6,
-        "build: files": all_of_it["files"],
-        "build: MB": all_of_it["bytes"] / 1e6,
-    }
-    again, after = [], []
-    for number in range(rounds):
+class Registry:
+    """A registry of so many versions, and its index."""
+
+    def __init__(self, where: Path, size: int) -> None:
+        self.repository, self.site = scale.build(where, size, PER_MODEL), where / f"site-{size}"
+
+    def built(self) -> Mapping[str, float]:
+        """What it costs to write everything."""
+        took, memory, said = published(self.repository, self.site)
+        megabytes = said["bytes"] / 1e6
+        return {"seconds": took, "peak MB": memory / 1e6, "files": said["files"], "MB": megabytes}
+
+    def followed(self, number: int) -> Mapping[str, float]:
+        """What it costs to follow one commit, which moves an alias."""
         alias = ["alias", "set", f"model-0/{number + 2}", "champion"]
-        subprocess.run(
-            [*MUSTER, "-R", str(repository), *alias], env=ENVIRONMENT, check=True, capture_output=True
-        )
-        after.append(published(repository, site))
-        again.append(published(repository, site))
-    moved, same = (
-        sorted(after, key=lambda run: run[0])[rounds // 2],
-        sorted(again, key=lambda run: run[0])[rounds // 2],
-    )
-    return found | {
-        "after a commit: seconds": moved[0],
-        "after a commit: peak MB": moved[1] / 1e6,
-        "after a commit: files": moved[2]["files"],
-        "after a commit: kB": moved[2]["bytes"] / 1e3,
-        "no commit: seconds": same[0],
-        "no commit: files": same[2]["files"],
-    }
+        seconds([*MUSTER, "-R", str(self.repository), *alias])
+        return self.confirmed(number)
+
+    def confirmed(self, number: int) -> Mapping[str, float]:
+        """What it costs where nothing has changed."""
+        took, memory, said = published(self.repository, self.site)
+        return {"seconds": took, "peak MB": memory / 1e6, "files": said["files"], "kB": said["bytes"] / 1e3}
+
+
+def building(registries: Mapping[int, Registry], rounds: int) -> dict[str, dict[int, float]]:
+    """Return each figure, by size. Whatever is repeated is measured in turn, and its median returned."""
+    found: dict[str, dict[int, float]] = {}
+    for size, registry in registries.items():
+        for what, figure in registry.built().items():
+            found.setdefault(f"everything: {what}", {})[size] = figure
+    runs: dict[tuple[str, int], list[float]] = {}
+    for number in range(rounds):
+        for size, registry in registries.items():
+            for step in (registry.followed, registry.confirmed):
+                for what, figure in step(number).items():
+                    kind = "after a commit" if step == registry.followed else "nothing new"
+                    runs.setdefault((f"{kind}: {what}", size), []).append(figure)
+    for (what, size), figures in runs.items():
+        found.setdefault(what, {})[size] = statistics.median(figures)
+    return found
 
 
 def main() -> None:
@@ -82,17 +94,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     where = Path(tempfile.mkdtemp())
+    small, large = options.small, options.large
     try:
-        found = {
-            size: building(scale.build(where, size, PER_MODEL), where / f"site-{size}", options.rounds)
-            for size in (options.small, options.large)
-        }
+        found = building({size: Registry(where, size) for size in (small, large)}, options.rounds)
     finally:
         shutil.rmtree(where)
-    small, large = found[options.small], found[options.large]
-    print(f"{'versions':<26} {options.small:>10} {options.large:>10}  ratio")
-    for what in small:
-        print(f"{what:<26} {small[what]:10.2f} {large[what]:10.2f}  {large[what] / small[what]:5.2f}")
+    print(f"{'versions':<26} {small:>10} {large:>10}  ratio")
+    for what, figures in found.items():
+        print(
+            f"{what:<26} {figures[small]:10.2f} {figures[large]:10.2f}  {figures[large] / figures[small]:5.2f}"
+        )
 
 
 if __name__ == "__main__":
