@@ -43,10 +43,9 @@ ONLY_IN = {
     "dvc_data": ("muster.backends.artifacts.remote",),
     "dvc_objects": ("muster.backends.artifacts.remote",),
     "subprocess": (
-        "muster.backends.git",
-        "muster.backends.forges.tokens",
+        *("muster.backends.git", "muster.backends.forges.tokens", "muster.frontends.demo.scratch"),
+        "muster.frontends.cli.watch",  # what its user types after --exec is a command to run
         "muster.backends.sshsig",  # ssh-keygen signs: with agents and hardware keys, too
-        "muster.frontends.demo.scratch",
     ),
     "fsspec": ("muster.backends.publication.store", "muster.backends.artifacts.remote"),
     "git": ("muster.backends.git",),
