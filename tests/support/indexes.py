@@ -68,6 +68,11 @@ def contents(files: Mapping[str, bytes], root: Any = None) -> dict[str, Any]:
     return found
 
 
+def in_order(documents: Mapping[str, Any]) -> dict[str, str]:
+    """Documents as texts, which differ if their keys are in another order, as those of the stages may not be."""
+    return {path: "" if value is UNREADABLE else json.dumps(value) for path, value in documents.items()}
+
+
 def expected(source: Path | str, commit: str = "") -> dict[str, Any]:
     """Every document of a registry that an index is to hold, by its path."""
     with Registry(source) as registry:

@@ -53,7 +53,7 @@ class Model:
 
     def entry(self) -> dict[str, Any]:
         """Return what stands in the model's shard."""
-        return {"files": dict(self.near), "rest": self.rest}
+        return {"files": _sorted(self.near), "rest": self.rest}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ def resolved(name: str, document: Any) -> int | None:
 
 def shard_object(entries: Mapping[str, Any]) -> bytes:
     """Return the shard of these models, by name."""
-    return published.canonical({"models": dict(entries)})
+    return published.canonical({"models": _sorted(entries)})
 
 
 def top_object(registry: Any, config: bytes | None) -> bytes:
@@ -223,9 +223,14 @@ def _place(path: str) -> Place:
     return place
 
 
+def _sorted(documents: Mapping[str, Any]) -> dict[str, Any]:
+    """What has no order of its own in the one order of its names."""
+    return dict(sorted(documents.items()))
+
+
 def _page(name: str, files: Documents) -> bytes:
     """The page that has these files; nothing if there are none."""
-    return published.canonical({"model": name, "files": dict(files)}) if files else b""
+    return published.canonical({"model": name, "files": _sorted(files)}) if files else b""
 
 
 def _rest(
@@ -233,9 +238,11 @@ def _rest(
 ) -> dict[str, Any]:
     return {
         "model": name,
-        "files": dict(far),
-        "numbers": {kind: published.ranges(sorted(found)) for kind, found in numbers.items() if found},
-        "pages": {str(number): digest for number, digest in pages.items()},
+        "files": _sorted(far),
+        "numbers": {
+            kind: published.ranges(sorted(found)) for kind, found in _sorted(numbers).items() if found
+        },
+        "pages": {str(number): pages[number] for number in sorted(pages)},
     }
 
 

@@ -138,8 +138,11 @@ def object_path(digest: str) -> str:
 
 
 def canonical(document: Any) -> bytes:
-    """Return the one JSON text of a document."""
-    text = json.dumps(document, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    """Return the JSON text of a document. Its keys stay in their order, which says something: that of the stages, say.
+
+    Where an object has no order of its own, whoever builds it sorts: models, files and pages by name.
+    """
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.encode()
 
 
