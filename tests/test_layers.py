@@ -30,6 +30,7 @@ PURE = {
         "datetime",
         "difflib",
         "enum",
+        "fnmatch",  # of which core takes what compares two names, and asks no file system
         "functools",
         "hashlib",
     ),
@@ -47,7 +48,7 @@ ONLY_IN = {
         "muster.frontends.cli.watch",  # what its user types after --exec is a command to run
         "muster.backends.sshsig",  # ssh-keygen signs: with agents and hardware keys, too
     ),
-    "fsspec": ("muster.backends.publication.store", "muster.backends.artifacts.remote"),
+    "fsspec": ("muster.backends.publication.store", "muster.backends.artifacts"),
     "git": ("muster.backends.git",),
     "sqlite3": ("muster.backends.index",),
     "requests": ("muster.backends.forges", "muster.backends.webhook"),

@@ -51,6 +51,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resolve": ("reads", "Say which version each reference names."),
     "watch": ("watch", "Bring each new version that a reference names, and run a command on it."),
     "pull": ("artifacts", "Bring a version's files here, verified."),
+    "open": ("artifacts", "Bring one file of a version, without the others."),
     "load-check": ("artifacts", "Load a version by its format, and say what came of it."),
     "verify": ("artifacts", "Read a version's files in the artifact store, and verify each."),
     "promote": ("writes", "Move a version, or versions of several models, into a stage."),

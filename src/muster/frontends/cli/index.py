@@ -23,7 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 def index_command() -> None:
     """Publish the registry as static files, and verify them.
 
-    Any web server, bucket or CDN hands them out, and muster -R URL reads them, without git and without a server of
+    Any web server, bucket or CDN hands them out, and muster -R index+URL reads them, without git and without a server of
     ours. See docs/published-index.md.
     """
 
