@@ -14,7 +14,7 @@ from muster import Registry
 from muster.backends.publication.directory import DirectoryTarget
 from muster.core import manifest, publication, published
 from muster.core.errors import Conflict, Integrity
-from muster.verifying import verify
+from muster.publishing import verify
 from support.gitcli import git, tip
 from support.indexes import Watched, contents, expected, files_of, in_order, publish, root_of
 from support.publishing import publish as commit

@@ -15,8 +15,7 @@ from muster import Registry
 from muster.backends.publication import Rehearsal
 from muster.backends.publication.directory import DirectoryTarget
 from muster.core.errors import Conflict, Refused, Unavailable
-from muster.publishing import Wanted, publish_to
-from muster.verifying import verify
+from muster.publishing import Wanted, publish_to, verify
 from support.gitcli import tip
 from support.indexes import Killed, Mortal, Watched, contents, expected, files_of, publish, root_of
 from support.publishing import publish as commit

@@ -13,7 +13,7 @@ import pytest
 from muster.backends import sshsig
 from muster.core import published
 from muster.core.errors import Integrity, Invalid, MusterError, NotFound
-from muster.verifying import verify
+from muster.publishing import verify
 from support.cli import carry_out
 from support.indexes import files_of, publish, root_of
 from support.publishing import publish as commit

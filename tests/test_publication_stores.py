@@ -14,7 +14,7 @@ import pytest
 from muster import Registry
 from muster.backends.publication import Target, open_target
 from muster.core.errors import Invalid, MusterError, NotFound, Refused, Unavailable
-from muster.verifying import verify
+from muster.publishing import verify
 from support.indexes import contents, expected, publish
 from support.publishing import publish as commit
 from support.registry import valid, yaml

@@ -13,8 +13,7 @@ from .. import report
 from .common import RegistryCommand, at_option, json_option, open_registry, remind, say
 
 if TYPE_CHECKING:
-    from ...publishing import Published
-    from ...verifying import Verified
+    from ...publishing import Published, Verified
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -111,7 +110,7 @@ def index_verify_command(ctx: click.Context, /, target: str, trusted: tuple[str,
 
     With a registry (-R, or MUSTER_REGISTRY) it must also be what the registry holds at that commit.
     """
-    from ...verifying import verify
+    from ...publishing import verify
 
     given = ctx.find_root().obj["registry"]
     registry = open_registry(ctx) if given else None

@@ -14,18 +14,18 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import indexing, retiring
-from .backends import sshsig
-from .backends.git.address import is_url, redact
-from .backends.publication import Rehearsal, Tally, Target, open_target
-from .core import names, pointerfiles, publication, published
-from .core.errors import Conflict, Integrity, MusterError, NotFound
-from .core.pointerfiles import Moment
-from .core.published import ROOT, Root
-from .core.snapshot import Snapshot
+from ..backends import sshsig
+from ..backends.git.address import is_url, redact
+from ..backends.publication import Rehearsal, Tally, Target, open_target
+from ..core import names, pointerfiles, publication, published
+from ..core.errors import Conflict, Integrity, MusterError, NotFound
+from ..core.pointerfiles import Moment
+from ..core.published import ROOT, Root
+from ..core.snapshot import Snapshot
+from . import editions, retiring
 
 if TYPE_CHECKING:
-    from .registry import Registry
+    from ..registry import Registry
 
 ATTEMPTS = 5  # how often it begins anew after losing a race
 KEEP = timedelta(days=7)
@@ -104,7 +104,7 @@ def publish_to(registry: Registry, target: Target, wanted: Wanted) -> Published:
     raise Conflict(f"others kept publishing to {target.location}", hint="try again")
 
 
-def fetcher(target: Target) -> indexing.Fetch:
+def fetcher(target: Target) -> editions.Fetch:
     """Return what reads and verifies the objects of an index at target."""
 
     def fetch(digest: str) -> Any:
@@ -153,7 +153,7 @@ def _basis(
         record.people != root.commit and not _is_past(registry, record.people, commit)
     ):
         return _Basis(data, None, record, "the last publication did not end")
-    if indexing.shards_wanted(registry._git, commit, len(root.shards)) != len(root.shards):
+    if editions.shards_wanted(registry._git, commit, len(root.shards)) != len(root.shards):
         return _Basis(data, None, record, "the number of models has changed much")
     return _Basis(data, root, record)
 
@@ -199,7 +199,7 @@ def _try(
 
 def _write_objects(
     registry: Registry, target: Target, basis: _Basis, commit: str
-) -> tuple[indexing.Edition, set[str] | None, str, set[str] | None]:
+) -> tuple[editions.Edition, set[str] | None, str, set[str] | None]:
     """Write what differs: the edition, the paths that changed (None: all), and where everything was written, why, and
     all that the edition names.
     """
@@ -210,14 +210,14 @@ def _write_objects(
         target.write({published.object_path(d): publication.pack(text) for d, text in objects.items()})
 
     if basis.root is not None:
-        paths = indexing.paths_between(git, basis.root.commit, commit)
+        paths = editions.paths_between(git, basis.root.commit, commit)
         late = paths
         if basis.record.people != basis.root.commit:
-            late = indexing.paths_between(git, basis.record.people, commit)
+            late = editions.paths_between(git, basis.record.people, commit)
         if paths is not None and late is not None:
             try:
-                more = indexing.by_model(late)
-                edition = indexing.changed(git, basis.root, commit, paths, more, fetcher(target), keep)
+                more = editions.by_model(late)
+                edition = editions.changed(git, basis.root, commit, paths, more, fetcher(target), keep)
                 return edition, late, "", None
             except Integrity as error:
                 why = str(error)
@@ -225,11 +225,11 @@ def _write_objects(
             why = "nearly everything has changed"
     shards = published.shards_for(len(git.snapshot(commit).names_taken()))
     named.clear()
-    return indexing.full(git, commit, shards, keep), None, why, named
+    return editions.full(git, commit, shards, keep), None, why, named
 
 
 def _root(
-    registry: Registry, old: Root | None, edition: indexing.Edition, commit: str, wanted: Wanted
+    registry: Registry, old: Root | None, edition: editions.Edition, commit: str, wanted: Wanted
 ) -> Root:
     git, snapshot = registry._git, registry._git.snapshot(commit)
     try:
@@ -274,7 +274,7 @@ def _notes(signers: Iterable[sshsig.PublicKey]) -> Iterator[str]:
 def _write_for_people(
     registry: Registry,
     target: Target,
-    edition: indexing.Edition,
+    edition: editions.Edition,
     commit: str,
     touched: set[str] | None,
     since: str,
@@ -311,14 +311,14 @@ def _write_for_people(
 
 def _people(
     fresh: Callable[[], Snapshot],
-    edition: indexing.Edition,
+    edition: editions.Edition,
     pointers: Iterable[str],
     moments: Mapping[str, Moment],
 ) -> Iterator[tuple[str, bytes]]:
     """Yield path and content of the files of models and of pointers, each model from a snapshot of its own, with which
     goes what it remembers.
     """
-    by_model = indexing.by_model(sorted(pointers))
+    by_model = editions.by_model(sorted(pointers))
     for model, objects in edition.models.items():
         snapshot = fresh()
         if objects is not None:
@@ -338,7 +338,7 @@ def _pointers(snapshot: Snapshot, model: str) -> Iterator[str]:
 
 def _concerned(snapshot: Snapshot, touched: Iterable[str]) -> Iterator[str]:
     """The paths of pointers that are there and say something else now: they moved, or what they name was touched."""
-    for model, paths in indexing.by_model(touched).items():
+    for model, paths in editions.by_model(touched).items():
         for path in _pointers(snapshot, model):
             if path in paths or not _named_by(snapshot, path).isdisjoint(paths):
                 yield path
@@ -362,7 +362,7 @@ def _named_by(snapshot: Snapshot, path: str) -> set[str]:
 
 
 def _moments(
-    registry: Registry, commit: str, since: str, pointers: set[str], edition: indexing.Edition
+    registry: Registry, commit: str, since: str, pointers: set[str], edition: editions.Edition
 ) -> Mapping[str, Moment]:
     """When each pointer, by its path, and each model, by its name, changed last."""
     found: dict[str, Moment] = {}
@@ -385,7 +385,7 @@ def _moments(
 def _clear(
     target: Target,
     record: retiring.Record,
-    edition: indexing.Edition,
+    edition: editions.Edition,
     root: Root,
     data: bytes,
     keep: timedelta,

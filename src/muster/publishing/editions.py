@@ -11,15 +11,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .core import manifest, names, publication, published
-from .core.errors import Integrity, Invalid
-from .core.publication import Changed, Model
-from .core.published import Root
-from .core.snapshot import Snapshot
-from .core.tree import Tree
+from ..core import manifest, names, publication, published
+from ..core.errors import Integrity, Invalid
+from ..core.publication import Changed, Model
+from ..core.published import Root
+from ..core.snapshot import Snapshot
+from ..core.tree import Tree
 
 if TYPE_CHECKING:
-    from .backends.git import GitRepository
+    from ..backends.git import GitRepository
 
 _MAX_PATHS = 20_000  # more differ only where nearly everything does
 _FLUSH = 8 << 20  # bytes of objects that are on their way at once

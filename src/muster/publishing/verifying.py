@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import indexing
-from .backends import sshsig
-from .backends.publication import open_target
-from .core import publication, published
-from .core.errors import Invalid, MusterError, NotFound
-from .core.published import ROOT, Root
-from .publishing import fetcher, read_root
+from ..backends import sshsig
+from ..backends.publication import open_target
+from ..core import publication, published
+from ..core.errors import Invalid, MusterError, NotFound
+from ..core.published import ROOT, Root
+from . import editions
+from .publish import fetcher, read_root
 
 if TYPE_CHECKING:
-    from .registry import Registry
+    from ..registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Verified:
 class _Counting:
     """Reads objects, each once, and notes what is wrong with one instead of stopping at it."""
 
-    def __init__(self, fetch: indexing.Fetch) -> None:
+    def __init__(self, fetch: editions.Fetch) -> None:
         self._fetch, self.seen, self.problems = fetch, set[str](), list[str]()
 
     def __call__(self, digest: str) -> Any:
@@ -154,7 +154,7 @@ def _differences(registry: Registry, fetch: _Counting, root: Root) -> Iterator[s
     def keep(objects: Mapping[str, bytes]) -> None:
         shards.update((digest, text) for digest, text in objects.items() if text.startswith(b'{"models":'))
 
-    edition = indexing.full(git, root.commit, len(root.shards), keep)
+    edition = editions.full(git, root.commit, len(root.shards), keep)
     if edition.top != root.top:
         yield "registry.yaml or .dvc/config is not that of the registry"
     for old, new in zip(root.shards, edition.shards, strict=True):

@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from . import indexing
-from .core import published
-from .core.errors import Integrity
-from .core.published import Root
+from ..core import published
+from ..core.errors import Integrity
+from ..core.published import Root
+from . import editions
 
 RECORD = "publisher.json"
 
@@ -73,7 +73,7 @@ def sweep(record: Record, there: Iterable[str], named: Collection[str], now: str
 
 
 def expired(
-    record: Record, root: Root, fetch: indexing.Fetch, keep: timedelta, now: str, swept: bool
+    record: Record, root: Root, fetch: editions.Fetch, keep: timedelta, now: str, swept: bool
 ) -> tuple[Record, tuple[str, ...]]:
     """Return the objects that may go, and the record without them and without what is named again."""
     old = {d: r for d, r in record.retired.items() if _moment(now) - _moment(r.at) >= keep}
@@ -83,7 +83,7 @@ def expired(
     return Record(record.people, left), tuple(sorted(judged.keys() - named))
 
 
-def _named(root: Root, models: Collection[str], fetch: indexing.Fetch) -> set[str]:
+def _named(root: Root, models: Collection[str], fetch: editions.Fetch) -> set[str]:
     """What the root names of its own and of these models."""
     named = {root.top, *root.shards}
     for model in models:
