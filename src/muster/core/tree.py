@@ -35,6 +35,10 @@ class Tree(Mapping[str, bytes]):
     def prefetch(self, paths: Iterable[str]) -> None:
         """Read the files at these paths together, where that is quicker than one by one; not all need be there."""
 
+    def read(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield the path and content of files that are there, keeping none: many at a time, if the tree can."""
+        return ((path, self[path]) for path in paths)
+
     def below(self, directory: str) -> Iterator[str]:
         """Yield the paths of all files below directory, however deep."""
         waiting = [directory]

@@ -7,6 +7,7 @@ ends the pipe, so that the next answer is never the rest of the last one.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
@@ -198,6 +199,13 @@ class GitTree(Tree):
         """Yield the names directly inside directory, in order. Costs one tree object."""
         entries = self._entries(directory)
         return iter(sorted(name for name, e in entries.items() if e.mode in (*FILE_MODES, DIRECTORY)))
+
+    def read(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield the path and content of files that are there, so many at a time, without keeping any."""
+        waiting = iter(paths)
+        while batch := list(itertools.islice(waiting, _AT_ONCE)):
+            oids = [self._blob(path) or "" for path in batch]
+            yield from zip(batch, self._pipe.blobs(oids), strict=True)
 
     def holds(self, path: str, data: bytes) -> bool:
         """Tell whether path holds exactly data, by the ids: the file is not read."""

@@ -72,6 +72,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ci": ("ci", "Judge, report and notify in a CI job."),
     "fmt": ("checking", "Write files in their canonical form."),
     "policy": ("checking", "Show what guards each stage and alias, and try it on the past."),
+    "index": ("index", "Publish the registry as static files, and verify them."),
     "owners": ("owners", "Tell the forge who owns which model."),
     "cache": ("cache", "See what is kept on this machine, and take it away."),
     "completion": ("setup", "Print the script that completes commands in your shell."),
