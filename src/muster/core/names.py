@@ -25,6 +25,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 REGISTRY = "registry.yaml"
@@ -133,6 +134,7 @@ def decode(segment: str) -> str:
     return name
 
 
+@lru_cache(1 << 16)  # whoever plans, tells and judges a change asks of each of its paths
 def locate(path: str) -> Place | None:
     """Tell what lives at path, or None when nothing of the registry may live there."""
     if path == REGISTRY:
