@@ -163,7 +163,11 @@ class Registry(Planner):
 
         collected = Transaction(self)
         yield collected
-        if collected.operations:
+        self.carry_out(collected, reason, propose)
+
+    def carry_out(self, collected: Transaction, reason: str = "", propose: bool = False) -> None:
+        """Carry out what a transaction has collected, whose `outcome` says what came of it: see `transaction`."""
+        if len(collected):
             wanted, planned = collected.operations, collected.planned
             done = self.propose(*wanted, reason=reason) if propose else self._submit(planned, reason)
             collected.outcome = done

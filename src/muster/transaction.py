@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .backends.artifacts.progress import Progress, silent
+from .core import names, requests
 from .core import operations as ops
-from .core import requests
 from .core.draft import Draft
 from .core.errors import Finding, Invalid
 from .core.policy import Evidence
@@ -34,10 +34,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A version that a transaction registers, for its other writes to name it by. Its number is known at the end."""
+    """A version that a transaction registers, for its other writes to name it by. Its number is known at the end.
+
+    `is_new` says that nothing with its content was there when it was collected.
+    """
 
     model: str
     nth: int
+    is_new: bool
 
 
 class Transaction:
@@ -51,9 +55,15 @@ class Transaction:
         self._draft = Draft(registry.upstream())
         self._wanted: list[Operation] = []
         self._labels: list[str] = []
+        self._registered: list[Registered] = []
         self._made: dict[tuple[str, int], int] = {}
         self._plan: Plan | None = None
+        self._planned_at: tuple[str | None, int] = (None, 0)
         self.outcome: Outcome | Proposed | None = None
+
+    def __len__(self) -> int:
+        """How many operations have been collected so far."""
+        return len(self._wanted)
 
     @property
     def operations(self) -> tuple[Operation, ...]:
@@ -65,6 +75,21 @@ class Transaction:
         """The registry as what has been collected so far would leave it."""
         return self._draft.state
 
+    @property
+    def registered(self) -> tuple[Registered, ...]:
+        """The registrations that have been collected so far."""
+        return tuple(self._registered)
+
+    def resolve(self, reference: str | Registered) -> tuple[str, int]:
+        """Return the model and number of a version, as what has been collected so far would leave them."""
+        if isinstance(reference, Registered):
+            return self._draft.registered[reference.nth]
+        return self._draft.state.resolve(reference)
+
+    def writer(self, path: str) -> int | None:
+        """Return which of the operations collected so far, counted from 0, wrote path last; None if none did."""
+        return self._draft.writers.get(path)
+
     def add(self, operation: Operation, called: str = "") -> None:
         """Collect one more operation; raises what planning it raises, and then it is not collected.
 
@@ -75,6 +100,8 @@ class Transaction:
         ops.carry_out(self._draft, operation)
         self._wanted.append(operation)
         self._labels.append(called or f"operation {len(self._wanted)}, {_words(operation)}")
+        if isinstance(operation, ops.RegisterVersion):
+            self._note(operation.model, self._draft.registered[-1])
 
     def register(
         self, model: str, path: str | os.PathLike[str], *, progress: Progress | None = None, **said: Any
@@ -104,9 +131,12 @@ class Transaction:
     def add_version(self, wanted: ops.RegisterVersion, called: str = "") -> Registered:
         """Collect a registration whose files are stored."""
         self.add(wanted, called)
-        nth = len(self._draft.registered) - 1
-        self._made[self._draft.registered[nth]] = nth
-        return Registered(wanted.model, nth)
+        return self._registered[-1]
+
+    def _note(self, model: str, made: tuple[str, int]) -> None:
+        is_new = self._draft.writers.get(names.path("version", *made)) == self._draft.operations - 1
+        self._registered.append(Registered(model, len(self._registered), is_new))
+        self._made[made] = self._registered[-1].nth
 
     def create_model(
         self,
@@ -121,7 +151,7 @@ class Transaction:
 
     def set_alias(self, alias: str, reference: str | Registered, *, expect: Expect = None) -> None:
         """Point alias at a version."""
-        model, version = self._resolve(reference)
+        model, version = self.resolve(reference)
         self._add_on(ops.SetAlias(model, alias, version, expect))
 
     def delete_alias(self, model: str, alias: str, *, expect: Expect = None) -> None:
@@ -130,12 +160,12 @@ class Transaction:
 
     def promote(self, reference: str | Registered, stage: str, *, expect: Expect = None) -> None:
         """Move a version into stage."""
-        model, version = self._resolve(reference)
+        model, version = self.resolve(reference)
         self._add_on(ops.SetStage(model, version, stage, expect))
 
     def demote(self, reference: str | Registered) -> None:
         """Take a version out of its stage."""
-        model, version = self._resolve(reference)
+        model, version = self.resolve(reference)
         self._add_on(ops.SetStage(model, version, None))
 
     def rollback(self, pointer: str, to: int | None = None, *, reason: str) -> None:
@@ -150,7 +180,7 @@ class Transaction:
     def annotate(self, reference: str | Registered, **said: Any) -> None:
         """Change what is said about a version or a model: see `Registry.annotate`."""
         named = (
-            "/".join(map(str, self._resolve(reference))) if isinstance(reference, Registered) else reference
+            "/".join(map(str, self.resolve(reference))) if isinstance(reference, Registered) else reference
         )
         operation = requests.annotation(self._draft.state, named, **said)
         if isinstance(operation, ops.Annotate):
@@ -160,7 +190,7 @@ class Transaction:
 
     def yank(self, reference: str | Registered, *, reason: str = "", undo: bool = False) -> None:
         """Mark a version as not to be used, or as usable again."""
-        model, version = self._resolve(reference)
+        model, version = self.resolve(reference)
         by, at = self._registry.author, self._registry.now
         self._add_on(ops.Yank(model, version, by, at, reason, undo))
 
@@ -187,9 +217,12 @@ class Transaction:
         registry has moved on.
         """
         now = self._registry.upstream() if now is None else now
+        if self._plan is not None and (now.commit, len(self._wanted)) == self._planned_at:
+            return self._plan
         draft = self._draft if now.commit == self._draft.before.commit else None
         plan = self._registry._plan(now, self.operations, draft)
         self._plan = replace(plan, findings=tuple(self._attributed(plan)))
+        self._planned_at = (now.commit, len(self._wanted))
         return self._plan
 
     def version(self, registered: Registered) -> ModelVersion:
@@ -214,11 +247,6 @@ class Transaction:
         """Collect an operation on a version, which may be one that has no number of its own yet."""
         nth = self._made.get((operation.model, operation.version))
         self.add(operation if nth is None else ops.OnRegistered(nth, operation))
-
-    def _resolve(self, reference: str | Registered) -> tuple[str, int]:
-        if isinstance(reference, Registered):
-            return self._draft.registered[reference.nth]
-        return self._draft.state.resolve(reference)
 
     def _require_not_made(self, model: str, version: int | None = None) -> None:
         if any(model == name and version in (None, number) for name, number in self._made):
