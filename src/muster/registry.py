@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .core.plans import Plan
     from .core.registration import Registration
     from .core.snapshot import Snapshot
+    from .locking import LockedRegistry
     from .outcomes import Outcome, Proposed
     from .proposing import Proposals
     from .transaction import Transaction
@@ -356,6 +357,12 @@ class Registry(Planner):
 
         wanted = requests.deletion(self.upstream(), reference, self.author, self.now, reason)
         return self.submit(wanted, reason=reason)
+
+    def locked(self, path: str | os.PathLike[str] = "muster.lock") -> LockedRegistry:
+        """Return the registry as a lock file has it: what is pulled from it is what was locked, or nothing."""
+        from .locking import LockedRegistry, read
+
+        return LockedRegistry(self, read(path))
 
     # --- the backends --------------------------------------------------------------------------------------------
 
