@@ -11,8 +11,11 @@ from typing import Any
 import yaml
 
 TOP = Path(__file__).parents[1]
-FILES = (".ci/run", ".github/actions/check/muster.sh")
-WORKFLOWS = (".github/workflows", ".github/actions", "registry-template/.github/workflows")
+FILES = (".ci/run", ".github/actions/check/muster.sh", "docs/examples/gitops/models.sh")
+WORKFLOWS = (
+    *(".github/workflows", ".github/actions", "registry-template/.github/workflows"),
+    "docs/examples/github",
+)
 PIPELINES = ("registry-template/.gitlab-ci.yml", "templates/registry.yml")
 
 

@@ -379,6 +379,23 @@ def _depth_first(path: Path) -> tuple[tuple[int, str], ...]:
     return (*((1, folder) for folder in folders), (0, "" if name == "__init__.py" else name))
 
 
+def example(path_and_name: str) -> str:
+    """Return the block of an example that begins with a function, a key or an item of that name."""
+    path, name = path_and_name.split()
+    lines = (TOP / "docs" / "examples" / path).read_text(encoding="utf-8").splitlines()
+    begins = re.compile(rf"\s*(?:(?:async )?def {name}\(|{name}:|- name: {name}\b)")
+    first = next(number for number, line in enumerate(lines) if begins.match(line))
+    depth = _depth(lines[first])
+    inside = (number for number, line in enumerate(lines) if number > first and line.strip())
+    end = next((number for number in inside if _depth(lines[number]) <= depth), len(lines))
+    block = "\n".join(line[depth:] for line in lines[first:end]).rstrip()
+    return f"```{'yaml' if path.endswith('.yaml') else 'py'}\n{block}\n```\n"
+
+
+def _depth(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
 # --- words and tables ------------------------------------------------------------------------------------------------
 
 
@@ -431,6 +448,7 @@ PARTS: Mapping[str, Callable[..., str]] = {
     "formats": formats,
     "api": api,
     "modules": modules,
+    "example": example,
 }
 
 

@@ -82,6 +82,7 @@ def test_to_a_chat_nobody_can_write_mentions_or_links(
     assert "\u202e" not in told
 
 
+@pytest.mark.slow
 def test_a_chat_gets_no_more_than_it_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -41,7 +41,10 @@ ONLY_IN = {
     "dvc": ("muster.backends.artifacts.remote",),
     "dvc_data": ("muster.backends.artifacts.remote",),
     "dvc_objects": ("muster.backends.artifacts.remote",),
-    "subprocess": ("muster.backends.git", "muster.backends.forges.tokens", "muster.frontends.demo.scratch"),
+    "subprocess": (
+        *("muster.backends.git", "muster.backends.forges.tokens", "muster.frontends.demo.scratch"),
+        "muster.frontends.cli.watch",  # what its user types after --exec is a command to run
+    ),
     "git": ("muster.backends.git",),
     "sqlite3": ("muster.backends.index",),
     "requests": ("muster.backends.forges", "muster.backends.webhook"),

@@ -205,6 +205,7 @@ def test_what_people_label_versions_with_is_a_label(label: str) -> None:
         ("straße", "STRASSE"),
         ("сосо", "coco"),
         ("ΒΙΚΕ", "BIKE"),
+        ("ΒΊΚΈ", "BIKE"),
         ("ﬁle", "file"),
     ],
 )

@@ -11,7 +11,7 @@ from muster import Registry
 from muster.core import operations as ops
 from muster.core.errors import Conflict, Invalid, MusterError, NotFound, Refused
 from muster.core.snapshot import Change
-from support.cli import Days
+from support.cli import Days, copied
 from support.gitcli import git, refs, tip
 from support.githttpd import git_http_server
 from support.publishing import committed, guard, publish
@@ -26,10 +26,14 @@ PROMOTION = ops.SetStage("bikes", 3, "production")
 @pytest.fixture
 def server(tmp_path: Path) -> Path:
     """A bare registry: bikes 1, 2 and 3 and vans 1 are in staging; Ann, Bea and Cat own bikes."""
-    path = tmp_path / "served" / "server.git"
-    with Registry.create(path, bare=True, author=ANN) as registry:
+    return copied(_served, tmp_path / "served")
+
+
+def _served(directory: Path) -> Path:
+    path = directory / "server.git"
+    with Registry.create(path, remote=f"../../{path.name}.artifacts", bare=True, author=ANN) as registry:
         for number in (1, 2, 3):
-            model = tmp_path / f"{number}.bin"
+            model = directory / f"{number}.bin"
             model.write_bytes(bytes([number]) * 2000)
             registry.register("bikes", model, stage="staging")
         registry.register("vans", model, stage="staging")
@@ -41,7 +45,7 @@ def server(tmp_path: Path) -> Path:
 @pytest.fixture(
     params=[
         "path",
-        "clone",
+        pytest.param("clone", marks=pytest.mark.slow),
         pytest.param("http", marks=pytest.mark.slow),
         pytest.param("ssh", marks=pytest.mark.slow),
     ]

@@ -7,15 +7,16 @@ question and goes: what a reference does not need is imported by the methods tha
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .backends.artifacts.progress import Progress, silent
 from .core import names, terms
-from .core.errors import Conflict, Finding, Integrity, NotFound, Refused
+from .core.errors import Conflict, Finding, Integrity, Invalid, NotFound, Refused
 from .core.snapshot import Change, Snapshot
+from .resolved import Resolved
 from .sources import Source, open_source
 
 if TYPE_CHECKING:
@@ -28,22 +29,11 @@ if TYPE_CHECKING:
     from .core.models import ModelVersion, RegisteredModel
     from .core.policy import Policy
     from .holding import Held
+    from .placing import Candidate
+    from .watching import OnChange, OnError, Watch
 
 R = TypeVar("R", bound="Reader")
-
-
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """What a reference names at one commit: all that a deployment needs to know."""
-
-    model: str
-    version: int
-    label: str | None
-    stage: str | None
-    aliases: tuple[str, ...]
-    commit: str | None
-    digest: str
-    uri: str
+_KEPT = 4096  # how many answers of `resolve` a registry keeps: some megabytes, however long it lives
 
 
 class Reader:
@@ -63,6 +53,7 @@ class Reader:
         self._cache = Path(cache) if cache is not None else _cache_directory()
         self._source: Source = open_source(location, branch, self._cache, environment, terms)
         self._commit = ""
+        self._resolved = lru_cache(_KEPT)(partial(_resolve_at, self._source))  # each is true for ever
 
     @property
     def _git(self) -> GitRepository:
@@ -200,23 +191,61 @@ class Reader:
         return compare(snapshot.get(a), snapshot.get(b))
 
     def resolve(self, reference: str) -> Resolved:
-        """Return what reference names, read at one commit."""
-        from .backends.artifacts.config import uri_of
+        """Return what reference names, read at one commit.
+
+        The registry is asked where it is each time; what a reference names at one commit is read once.
+        """
+        return self.resolve_all((reference,))[0]
+
+    def resolve_all(self, references: Iterable[str]) -> list[Resolved]:
+        """Return what each reference names, all read at one commit."""
+        from .backends.artifacts.config import stamp_of
+
+        commit, stamp = self._commit or self._source.head(), stamp_of(self._source.root())
+        return [self._resolved(commit, reference, stamp) for reference in references]
+
+    def watch(
+        self,
+        reference: str,
+        on_change: OnChange,
+        *,
+        interval: float = 30.0,
+        on_error: OnError | None = None,
+        output: str | os.PathLike[str] | None = None,
+        keep: int = 2,
+        state: str | os.PathLike[str] | None = None,
+        wait: Callable[[float], bool] | None = None,
+    ) -> Watch:
+        """Return a watch of reference, to `poll`, `run` or `start`: see `watching.Watch`.
+
+        `on_change` is called with an `Update` at first, and whenever the reference names another version, once its
+        files are here and verified. It looks every `interval` seconds, and after errors, which go to `on_error` with
+        the seconds until it tries again, ever less often. Files are in muster's cache, or below `output`, where the
+        link `current` names the version in use and `keep` older ones stay. `state` is a file that remembers what was
+        handed over last, so that it is not again after a restart; below `output` there is one.
+        """
+        from . import placing
+        from .core.snapshot import parse_reference
+        from .watching import Watch
+
+        if parse_reference(reference).kind == "model":
+            raise Invalid(f"{reference} names a model, not a version", hint=f"watch {reference}/latest")
+        if output is not None and state is not None:
+            raise Invalid(f"below {output} there is a memory already", hint="leave out state")
+        place = placing.Cache() if output is None else placing.Directory(Path(output), keep)
+        memory = Path(output, placing.STATE) if output is not None else Path(state) if state else None
+        look = partial(self._candidate, reference)
+        return Watch(reference, look, place, on_change, interval, on_error, memory, wait)
+
+    def _candidate(self, reference: str) -> Candidate:
+        """The version that reference names now, and where its files come from."""
+        from .placing import Candidate
 
         snapshot = self.snapshot()
-        version = snapshot.get(reference)
-        oid = snapshot.artifact_oid(version.model, version.version)
-        uri = uri_of(self._dvc_config(snapshot), self._source.root(), oid)
-        return Resolved(
-            version.model,
-            version.version,
-            version.label,
-            version.stage,
-            version.aliases,
-            version.commit,
-            version.digest,
-            uri,
-        )
+        resolved = _resolve_in(self._source, snapshot, reference)
+        files = snapshot.manifest(resolved.model, resolved.version).files
+        oid = snapshot.artifact_oid(resolved.model, resolved.version)
+        return Candidate(resolved, self._store(snapshot), oid, files)
 
     def policy(self, model: str | None = None) -> Policy:
         """Return the gates in force, tightened by a model's own where one is named."""
@@ -267,18 +296,10 @@ class Reader:
     def _store(self, snapshot: Snapshot) -> ArtifactStore:
         from .backends.artifacts.store import ArtifactStore
 
-        top, config = self.work_tree, self._dvc_config(snapshot)
+        top, config = self.work_tree, _dvc_config(self._source, snapshot)
         return ArtifactStore(
             config, self._source.root(), self._cache, top / ".dvc" / "cache" if top else None
         )
-
-    def _dvc_config(self, snapshot: Snapshot) -> bytes:
-        config = snapshot.files.get(names.DVC_CONFIG)
-        if config is None:
-            raise NotFound(f"{self.location} has no {names.DVC_CONFIG}", "run `muster init`, or `dvc init`")
-        if names.DVC_LOCAL_CONFIG in snapshot:  # it may send credentials anywhere, and must be its user's own
-            raise Integrity(f"{names.DVC_LOCAL_CONFIG} is committed", "take it out of the repository")
-        return config
 
     def close(self) -> None:
         """Let go of the processes that read the repository."""
@@ -289,6 +310,37 @@ class Reader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _resolve_at(source: Source, commit: str | None, reference: str, _stamp: object) -> Resolved:
+    """`_stamp` is of the user's own configuration, which, too, says where the files are."""
+    return _resolve_in(source, source.snapshot(commit), reference)
+
+
+def _resolve_in(source: Source, snapshot: Snapshot, reference: str) -> Resolved:
+    from .backends.artifacts.config import uri_of
+
+    version = snapshot.get(reference)
+    oid = snapshot.artifact_oid(version.model, version.version)
+    return Resolved(
+        version.model,
+        version.version,
+        version.label,
+        version.stage,
+        version.aliases,
+        version.commit,
+        version.digest,
+        uri_of(_dvc_config(source, snapshot), source.root(), oid),
+    )
+
+
+def _dvc_config(source: Source, snapshot: Snapshot) -> bytes:
+    config = snapshot.files.get(names.DVC_CONFIG)
+    if config is None:
+        raise NotFound(f"{source.location} has no {names.DVC_CONFIG}", "run `muster init`, or `dvc init`")
+    if names.DVC_LOCAL_CONFIG in snapshot:  # it may send credentials anywhere, and must be its user's own
+        raise Integrity(f"{names.DVC_LOCAL_CONFIG} is committed", "take it out of the repository")
+    return config
 
 
 def _cache_directory() -> Path:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from muster import Invalid
-from muster.frontends.ci import Situation, situation
+from muster.frontends.ci import situation
+from muster.jobs import Situation
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40
 ZEROS = "0" * 40

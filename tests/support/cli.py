@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import os
+import shutil
+import tempfile
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,10 +55,31 @@ class Days:
         return START + timedelta(days=self._days)
 
 
+def copied(build: Callable[[Path], Path], directory: Path) -> Path:
+    """Return what build makes of a registry in a directory, copied into this one; it is made once in each process.
+
+    Where its artifacts are must be said relative to the registry.
+    """
+    made = _made(build)
+    shutil.copytree(made.parent, directory, dirs_exist_ok=True)
+    return directory / made.name
+
+
+@cache
+def _made(build: Callable[[Path], Path]) -> Path:
+    directory = Path(tempfile.mkdtemp(prefix="muster-made-"))
+    atexit.register(shutil.rmtree, directory)
+    return build(directory)
+
+
 def bikes(directory: Path) -> Path:
     """Make a bare registry of bikes: 2 in production, 3 in staging and @champion, where 2 was before. And of vans."""
+    return copied(_bikes, directory)
+
+
+def _bikes(directory: Path) -> Path:
     path = directory / "server.git"
-    with Registry.create(path, bare=True, clock=Days()) as registry:
+    with Registry.create(path, remote=f"../../{path.name}.artifacts", bare=True, clock=Days()) as registry:
         for number, rmse in ((1, 70.0), (2, 58.5), (3, 51.25)):
             model = directory / f"{number}.bin"
             model.write_bytes(bytes([number]) * 2000)

@@ -235,9 +235,15 @@ def problem_with_label(label: str) -> str | None:
 
 def fold(name: str) -> str:
     """Return what name is compared by: two names with one folding look too much alike to coexist."""
-    plain = unicodedata.normalize("NFKD", name.translate(_CONFUSABLE))
-    bare = "".join(c for c in plain if not unicodedata.combining(c))
-    return re.sub(r"[-_. ]+", "-", bare.casefold())
+    while (plainer := _plainer(name)) != name:  # what casefold makes of a letter may be one to look at again
+        name = plainer
+    return name
+
+
+def _plainer(name: str) -> str:
+    plain = unicodedata.normalize("NFKD", name)
+    bare = "".join(c for c in plain if not unicodedata.combining(c))  # first: an accent may hide a Latin look
+    return re.sub(r"[-_. ]+", "-", bare.translate(_CONFUSABLE).casefold())
 
 
 @dataclass(frozen=True, slots=True)

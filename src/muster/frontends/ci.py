@@ -9,35 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from ..core.errors import Invalid
+from ..jobs import Host, Situation
 
-Kind = Literal["proposal", "queue", "push", "schedule"]
-Host = Literal["github", "gitea", "gitlab"]
 _NOTHING = re.compile(r"0*")  # a branch that was not there before: forty zeros, or sixty-four
 _REMOTE = "refs/remotes/origin/"  # where each of them fetches the branches to
 _OUTSIDE = (
     "run it in a job of GitHub Actions, Gitea or Forgejo Actions, or GitLab CI; elsewhere `muster check`"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """What a job is run for.
-
-    `head` is the commit to be judged, `bases` are revisions to judge it against, the best first: the first that is at
-    hand counts. Without any, the whole registry is judged. `proposal` is the number of the pull or merge request, and
-    `url` the repository's.
-    """
-
-    kind: Kind
-    host: Host
-    head: str
-    bases: tuple[str, ...] = ()
-    proposal: str = ""
-    url: str = ""
 
 
 def situation(env: Mapping[str, str], event: Mapping[str, Any]) -> Situation:

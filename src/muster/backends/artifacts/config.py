@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ _PATHS = (
     *("url", "credentialpath", "configpath", "keyfile", "cert_path", "key_path"),
     *("gdrive_user_credentials_file", "gdrive_service_account_json_file_path"),
 )
+_DECISIVE = ("DVC_SYSTEM_CONFIG_DIR", "DVC_GLOBAL_CONFIG_DIR", "HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS")
 _NAMED = re.compile(r"\s*remote\s*\"(.*)\"\s*")
 _DEFAULT_KINDS = ("reflink", "copy")
 _MAX_JOBS = 16
@@ -99,6 +101,21 @@ def uri_of(config: bytes, root: Path, oid: str) -> str:
     return settings_of(parse_config(config), root).uri(oid)
 
 
+def stamp_of(root: Path) -> tuple[object, ...]:
+    """Return what differs once a file differs that `settings_of` reads beside the committed one."""
+    system, user = _user_directories()
+    own = os.path.join(os.path.abspath(root), ".dvc")
+    return tuple(_stamp(path) for path in (f"{system}/config", f"{user}/config", f"{own}/config.local"))
+
+
+def _stamp(path: str) -> tuple[str, int, int, int]:
+    try:
+        found = os.stat(path)
+    except OSError:  # it is not there, or whoever reads it is told what is wrong
+        return path, 0, 0, 0
+    return path, found.st_ino, found.st_mtime_ns, found.st_size
+
+
 def _committed(config: DvcConfig) -> Section:
     remotes = {name: dict(items) for name, items in config.remotes.items()}
     return {"core": dict(config.core), "cache": dict(config.cache), "remote": remotes}
@@ -125,7 +142,13 @@ def _level(path: Path) -> Section:
 
 
 def _user_directories() -> tuple[Path, Path]:
-    system, user = os.environ.get("DVC_SYSTEM_CONFIG_DIR"), os.environ.get("DVC_GLOBAL_CONFIG_DIR")
+    return _directories_by(tuple(os.environ.get(name) for name in _DECISIVE))
+
+
+@lru_cache(1)
+def _directories_by(variables: tuple[str | None, ...]) -> tuple[Path, Path]:
+    """The system's and the user's directory of DVC's settings, where the environment's variables are these."""
+    system, user = variables[:2]
     if not (system and user):
         from platformdirs import site_config_dir, user_config_dir
 

@@ -23,6 +23,7 @@ from .mirror import make_mirror, mirror_of
 from .objects import GitTree, ObjectPipe, is_oid
 from .process import Git, require_git
 from .remote import Remote, judge
+from .tips import Tip
 from .writing import write_commit, write_merge
 
 _HEADS, _TAGS, _UPSTREAM = "refs/heads/", "refs/tags/", "refs/muster/upstream/"
@@ -62,6 +63,7 @@ class GitRepository:
         else:
             self._git = Git(start_of(Path(text).expanduser().absolute()), environment=environment)
         self._pipe = ObjectPipe(self._git, self.location)
+        self._tip = Tip(self._git, self._pipe, f"{_HEADS}{branch}" if branch else "HEAD")
 
     def __enter__(self) -> GitRepository:
         return self
@@ -79,8 +81,7 @@ class GitRepository:
         """Return the commit at the branch's tip, its objects at hand; None before the first commit."""
         if self._remote is not None:
             return self._follow(self._remote)
-        found = self._pipe.read(f"{_HEADS}{self._branch_given}" if self._branch_given else "HEAD")
-        return found.oid if found else None
+        return self._tip.read()
 
     def authority(self) -> str | None:
         """Return the commit a change must build on: the upstream's tip in a clone whose branch has one, else

@@ -6,26 +6,23 @@ import json
 import os
 import secrets
 import unicodedata
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...core.errors import Conflict, Finding, Invalid, NotFound, Refused, Unavailable
+from ...core.errors import Invalid
+from ...jobs import Situation, base_of, judged
 from .. import reports
-from ..ci import Situation, situation
+from ..ci import situation
 from ..report import safe
 from .common import FAILED, RegistryCommand, open_registry
 from .events import URL, format_option, news, post
 
 if TYPE_CHECKING:
-    from ...core.plans import Assessment, Plan
-    from ...core.proposals import Proposal
-    from ...registry import Registry
+    from ...core.plans import Assessment
 
-_HISTORY_RULE = "history_only_grows"
 REPORT, PROPOSAL = "MUSTER_REPORT", "MUSTER_PROPOSAL"
 _REPORT_FILE, _QUALITY_FILE = "muster-report.md", "gl-code-quality-report.json"
 
@@ -53,7 +50,7 @@ def ci_check_command(ctx: click.Context, /) -> int:
     GITLAB_TOKEN.
     """
     here = situation(os.environ, _event())
-    assessment = _judged(open_registry(ctx), here)
+    assessment = judged(open_registry(ctx), here)
     # Gitea shows no marks: words say where a finding is.
     click.echo(reports.report(assessment, "github" if here.host == "github" else "text"), nl=False)
     _hand_over(assessment, here)
@@ -97,7 +94,7 @@ def ci_notify_command(ctx: click.Context, /, format: str | None) -> None:
         click.echo("nothing was pushed on what was there: there is nothing to tell", err=True)
     else:
         registry = open_registry(ctx)
-        post(news(registry, _base(registry, here), here.head), format)
+        post(news(registry, base_of(registry, here), here.head), format)
 
 
 def _event() -> Mapping[str, Any]:
@@ -109,82 +106,6 @@ def _event() -> Mapping[str, Any]:
     if not isinstance(event, dict):
         raise Invalid(f"{path} holds no event")
     return event
-
-
-def _judged(registry: Registry, here: Situation) -> Assessment:
-    match here.kind:
-        case "schedule":
-            return registry.assess(head=here.head, artifacts=True)
-        case "push":
-            whole = registry.assess(head=here.head)
-            return _with(_pushed(registry, here), whole.plan.findings) if here.bases else whole
-        case "queue":  # what is in a queue has been approved: that is how it came there
-            return registry.assess(_base(registry, here), here.head)
-    base = _base(registry, here)
-    assessment = registry.assess(base, here.head)
-    guarded = list(_guarded_by_approvals(assessment.plan))
-    if not guarded:
-        return assessment
-    try:
-        return registry.assess(base, here.head, proposal=_proposal(here))
-    except (Refused, NotFound, Unavailable) as error:
-        return _with(assessment, [_uncounted(path, error, here) for path in guarded])
-
-
-def _proposal(here: Situation) -> Proposal:
-    """What the forge knows of the pull request: it is asked by its address, as a checkout follows no branch."""
-    from ...registry import Registry
-
-    with Registry(here.url) as there:
-        return there.proposals.get(here.proposal)
-
-
-def _pushed(registry: Registry, here: Situation) -> Assessment:
-    """The assessment of what was pushed; a finding if it took away what was there."""
-    try:
-        base = _base(registry, here)
-        for _ in registry.happened(base, here.head):
-            break
-        return registry.assess(base, here.head)
-    except (NotFound, Conflict):
-        message = f"the branch was at {here.bases[0][:12]}, from which {here.head[:12]} does not descend"
-        fix = "forbid force-pushes, and find out what was lost: somebody's clone still has it"
-        return _with(registry.assess(head=here.head), [Finding("", _HISTORY_RULE, message, fix=fix)])
-
-
-def _with(assessment: Assessment, more: tuple[Finding, ...] | list[Finding]) -> Assessment:
-    findings = dict.fromkeys((*assessment.plan.findings, *more))
-    return replace(assessment, plan=replace(assessment.plan, findings=tuple(findings)))
-
-
-def _base(registry: Registry, here: Situation) -> str:
-    """The commit to judge against: the first of those it may be that is there."""
-    for revision in here.bases:
-        try:
-            return str(registry.at(revision).snapshot().commit)
-        except NotFound:
-            continue
-    raise NotFound(
-        f"the job has fetched none of {', '.join(here.bases)}",
-        "fetch all of the history: fetch-depth: 0 for actions/checkout, GIT_DEPTH: 0 on GitLab",
-    )
-
-
-def _guarded_by_approvals(plan: Plan) -> Iterator[str]:
-    """Yield the paths of the pointers that move and that only approvals let move."""
-    from ...core.policy import Policy
-
-    for pointer, gained in plan.moves.items() if plan.review else ():
-        if gained and Policy.of(plan.before, pointer.model).gate(pointer.kind, pointer.name).approvals:
-            yield pointer.path
-
-
-def _uncounted(path: str, error: Exception, here: Situation) -> Finding:
-    message = f"it needs approvals, and they cannot be counted: {error}"
-    fix = "give the job the permission pull-requests: read, and its token as GITHUB_TOKEN"
-    if here.host == "gitlab":
-        fix = "give the job a token that may read the API, as the variable GITLAB_TOKEN"
-    return Finding(path, "gates_pass", message, fix=fix)
 
 
 def _no_report(text: str) -> str:

@@ -64,14 +64,17 @@ def open_registry(ctx: click.Context, at: str | None = None) -> Registry:
 
 def _seconds(duration: str | None) -> float | None:
     """Read --max-age."""
-    if duration is None:
-        return None
+    return None if duration is None else seconds(duration, "--max-age")
+
+
+def seconds(duration: str, option: str) -> float:
+    """Read a duration that an option gives."""
     from ...core.demands import duration as read
 
     try:
         return read(duration).total_seconds()
     except ValueError as error:
-        raise click.UsageError(f"--max-age: {error}") from error
+        raise click.UsageError(f"{option}: {error}") from error
 
 
 def json_option(command: F) -> F:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from .. import report
-from .common import at_option, command, json_option, open_registry, say
+from .common import at_option, chosen_format, command, json_option, open_registry, say
+
+if TYPE_CHECKING:
+    from ...resolved import Resolved
 
 
 @command("list")
@@ -110,14 +115,48 @@ def history_command(
 
 
 @command("resolve")
-@click.argument("reference")
+@click.argument("references", metavar="REFERENCE...", nargs=-1, required=True)
+@click.option(
+    "--format",
+    type=click.Choice(["text", "json", "env", "yaml"]),
+    help="How to print it: env for a shell to eval, yaml as values for a deployment. [default: text]",
+)
 @at_option
 @json_option
 @click.pass_context
-def resolve_command(ctx: click.Context, /, reference: str, at: str | None, as_json: bool) -> None:
-    """Say which version a reference names.
+def resolve_command(
+    ctx: click.Context, /, references: tuple[str, ...], format: str | None, at: str | None, as_json: bool
+) -> None:
+    """Say which version each reference names.
 
-    --json says at which commit, too, the digest of its files and where they are.
+    All are read at one commit. --json says at which, too, the digest of its files and where they are. What --format yaml
+    prints changes only when a version does: it is made to be committed.
     """
-    resolved = open_registry(ctx, at).resolve(reference)
-    say(resolved, lambda found: [f"{report.safe(found.model)}/{found.version}"], as_json)
+    chosen = chosen_format(format, as_json)
+    if chosen == "env" and len(references) > 1:
+        raise click.UsageError("--format env names one version: give one reference")
+    found = open_registry(ctx, at).resolve_all(references)
+    if chosen == "yaml":
+        click.echo(_values(references, found), nl=False)
+        return
+    say(found[0] if len(found) == 1 else found, lambda _: _lines(found, chosen), chosen == "json")
+
+
+def _lines(found: list[Resolved], format: str) -> list[str]:
+    if format == "text":
+        return [f"{report.safe(one.model)}/{one.version}" for one in found]
+    import shlex
+
+    fields = ("model", "version", "label", "stage", "digest", "commit", "uri")
+    values = ((name, getattr(found[0], name)) for name in fields)
+    return [f"MUSTER_{name.upper()}={shlex.quote('' if v is None else str(v))}" for name, v in values]
+
+
+def _values(references: tuple[str, ...], found: list[Resolved]) -> str:
+    """Values for a deployment, by reference: nothing in them changes before a version does."""
+    from ...core import manifest
+
+    stable = ("model", "version", "digest", "uri")
+    named = dict(zip(references, found, strict=True))
+    values = {ref: {name: getattr(one, name) for name in stable} for ref, one in named.items()}
+    return manifest.dump({"models": values}).decode()
