@@ -67,6 +67,7 @@ def test_all_versions_of_a_file_come_in_as_one_commit_and_once(server: Path, bri
         assert next(registry.history()).reason == "moving house"
 
 
+@pytest.mark.slow
 def test_who_made_a_version_elsewhere_and_when_is_recorded_beside_who_brought_it(
     server: Path, bring: Any
 ) -> None:
@@ -79,6 +80,7 @@ def test_who_made_a_version_elsewhere_and_when_is_recorded_beside_who_brought_it
         assert registry.model("bikes").owners == (registry.author,)
 
 
+@pytest.mark.slow
 def test_what_is_in_the_artifact_store_already_is_registered_without_its_files(
     server: Path, bring: Any, tmp_path: Path
 ) -> None:
@@ -130,6 +132,7 @@ def test_where_some_cannot_come_none_does_and_each_is_named(server: Path, bring:
         assert [model.name for model in registry.models()] == ["bikes", "cars"]
 
 
+@pytest.mark.slow
 def test_a_dry_run_judges_everything_and_stores_and_writes_nothing(
     server: Path, bring: Any, tmp_path: Path
 ) -> None:
@@ -140,6 +143,7 @@ def test_a_dry_run_judges_everything_and_stores_and_writes_nothing(
     assert bring([{"model": "bikes", "stage": "production"}], "--dry-run").code == 5
 
 
+@pytest.mark.slow
 def test_batches_are_commits_and_one_that_fails_leaves_those_before_it(server: Path, bring: Any) -> None:
     before = commits(server)
     assert bring([{"model": "bikes"} for _ in range(5)], "--batch", "2").out.startswith("5 registered")
@@ -150,6 +154,7 @@ def test_batches_are_commits_and_one_that_fails_leaves_those_before_it(server: P
     assert mended.out.startswith("1 registered, 2 there already")
 
 
+@pytest.mark.slow
 def test_what_policy_wants_reviewed_is_proposed_as_a_whole(server: Path, bring: Any) -> None:
     bring([{"model": "bikes", "stage": "staging"}])
     moved = bring([{"model": "bikes", "stage": "production"}, {"model": "cars"}])

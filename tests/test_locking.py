@@ -64,6 +64,7 @@ def test_what_was_locked_comes_again_after_everything_moved_on(
         assert Path(str(locked.load("bikes@champion"))).read_bytes() == bytes([3]) * 2000
 
 
+@pytest.mark.slow
 def test_what_moved_is_told_with_who_moved_it_and_updated_line_by_line(
     server: Path, registry: Registry, muster: Any, tmp_path: Path
 ) -> None:
@@ -89,6 +90,7 @@ def test_what_moved_is_told_with_who_moved_it_and_updated_line_by_line(
     assert muster("update").err == "nothing to do: everything is as it was locked\n"
 
 
+@pytest.mark.slow
 def test_references_are_added_to_a_lock_and_taken_out(server: Path, muster: Any, tmp_path: Path) -> None:
     muster("lock", "bikes@champion", "-R", server)
     assert (
@@ -101,6 +103,7 @@ def test_references_are_added_to_a_lock_and_taken_out(server: Path, muster: Any,
     assert muster("lock", "--add", "bikes", "-R", server).code == 3
 
 
+@pytest.mark.slow
 def test_a_yanked_version_comes_with_a_warning_and_a_deleted_one_does_not(
     server: Path, registry: Registry, muster: Any
 ) -> None:
@@ -136,6 +139,7 @@ def test_another_version_than_the_lock_says_is_not_delivered_and_both_are_named(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_another_registry_than_the_one_that_was_locked_is_refused(
     server: Path, muster: Any, tmp_path: Path
 ) -> None:
@@ -154,6 +158,7 @@ def test_another_registry_than_the_one_that_was_locked_is_refused(
         assert (refused.code, births in refused.err) == (7, True), words
 
 
+@pytest.mark.slow
 def test_a_commit_that_is_no_more_in_the_history_is_not_needed(
     server: Path, registry: Registry, muster: Any, tmp_path: Path
 ) -> None:
@@ -166,17 +171,23 @@ def test_a_commit_that_is_no_more_in_the_history_is_not_needed(
     assert content(tmp_path / "out") == bytes([3]) * 2000
 
 
-def test_what_is_cached_is_pulled_while_the_registry_cannot_be_asked(
-    server: Path, muster: Any, tmp_path: Path
-) -> None:
+@pytest.mark.slow
+def test_what_is_cached_is_pulled_while_the_registry_cannot_be_asked(muster: Any, tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_bytes(b"model")
+    server = tmp_path / "own.git"
+    with Registry.create(server, bare=True, remote=str(tmp_path / "store")) as registry:
+        registry.register("bikes", tmp_path / "model.bin", aliases=("champion",))
     assert muster("lock", "bikes@champion", "-R", server.as_uri()).code == 0
     assert muster("pull", "--locked", "bikes@champion", "-o", "before").code == 0
     server.rename(tmp_path / "away.git")
     after = muster("pull", "--locked", "bikes@champion", "-o", "after")
-    assert (after.code, "nobody could be asked whether bikes/3 has been" in after.err) == (0, True)
-    assert content(tmp_path / "after") == content(tmp_path / "before")
+    assert (after.code, "nobody could be asked whether bikes/1 has been" in after.err) == (0, True)
+    assert content(tmp_path / "after") == content(tmp_path / "before") == b"model"
+    offline = muster("--offline", "pull", "--locked", "bikes@champion", "-o", "offline")
+    assert (offline.code, content(tmp_path / "offline")) == (0, b"model")
 
 
+@pytest.mark.slow
 def test_a_lock_written_in_a_clone_names_where_it_was_cloned_from(
     server: Path, tmp_path: Path, muster: Any
 ) -> None:
@@ -254,6 +265,7 @@ def test_a_reference_is_locked_once_and_a_missing_lock_is_said_to_be_missing(reg
         registry.locked("nothing.lock")
 
 
+@pytest.mark.slow
 def test_the_patterns_for_bots_in_the_documentation_find_what_a_lock_holds(server: Path, muster: Any) -> None:
     muster("lock", "bikes@champion", "bikes/production", "-R", server)
     page = (TOP / "docs" / "locks.md").read_text()

@@ -91,6 +91,7 @@ def test_the_same_content_twice_in_a_transaction_is_one_version(registry: Regist
     assert registry.get("cars@best").version == 1
 
 
+@pytest.mark.slow
 def test_one_finding_stops_all_of_it_and_says_which_operation_it_is_of(
     registry: Registry, tmp_path: Path
 ) -> None:
@@ -103,6 +104,7 @@ def test_one_finding_stops_all_of_it_and_says_which_operation_it_is_of(
     assert [("(operation 2, Annotate cars)" in f.message) for f in caught.value.findings] == [True]
 
 
+@pytest.mark.slow
 def test_what_policy_wants_reviewed_is_refused_or_proposed_as_a_whole(
     registry: Registry, tmp_path: Path
 ) -> None:
@@ -121,6 +123,7 @@ def test_what_policy_wants_reviewed_is_refused_or_proposed_as_a_whole(
     assert registry.get("cars@best").version == registry.get("bikes/production").version == 1
 
 
+@pytest.mark.slow
 def test_after_a_lost_race_what_the_transaction_registers_gets_the_next_number_that_is_free(
     registry: Registry, tmp_path: Path
 ) -> None:
@@ -134,6 +137,7 @@ def test_after_a_lost_race_what_the_transaction_registers_gets_the_next_number_t
     assert registry.get("bikes@champion").version == 3
 
 
+@pytest.mark.slow
 def test_a_model_that_a_transaction_registers_into_keeps_its_name_and_its_versions(
     registry: Registry, tmp_path: Path
 ) -> None:
@@ -149,6 +153,7 @@ def test_a_model_that_a_transaction_registers_into_keeps_its_name_and_its_versio
     assert registry.model("bikes").versions == (2,)
 
 
+@pytest.mark.slow
 def test_a_move_in_a_transaction_lifts_the_hold_of_a_rollback(registry: Registry, tmp_path: Path) -> None:
     registry.register("bikes", file(tmp_path, "two"))
     registry.set_alias("champion", "bikes/1")
