@@ -88,8 +88,53 @@ def test_a_read_prints_words_or_json_on_stdout_and_nothing_else(
 def test_pull_brings_the_files_and_prints_where(muster: Muster, tmp_path: Path) -> None:
     assert muster("pull", "bikes@champion", "-o", tmp_path / "here").out == f"{tmp_path / 'here'}\n"
     assert (tmp_path / "here" / "3.bin").read_bytes() == b"\3" * 2000
-    again = muster("pull", "bikes/2", "-o", tmp_path / "there", "--json")
-    assert again.json == {"reference": "bikes/2", "path": str(tmp_path / "there")}
+    again = muster("pull", "bikes/2", "-o", tmp_path / "there", "--json").json
+    assert again == {
+        "reference": "bikes/2",
+        "path": str(tmp_path / "there"),
+        "model": "bikes",
+        "version": 2,
+        "commit": git(Path(), "rev-parse", "HEAD").strip(),
+        "files": 1,
+        "size": 2000,
+        "already": False,
+    }
+
+
+def test_a_pull_of_what_is_there_says_so_and_another_version_is_refused_until_it_may_replace(
+    muster: Muster, tmp_path: Path
+) -> None:
+    muster("pull", "bikes/2", "-o", tmp_path / "here")
+    again = muster("pull", "bikes/2", "-o", tmp_path / "here")
+    assert (again.code, again.out) == (0, f"{tmp_path / 'here'}\n") and "already there" in again.err
+    assert muster("pull", "bikes/2", "-o", tmp_path / "here", "--json").json["already"]
+    other = muster("pull", "bikes/3", "-o", tmp_path / "here")
+    assert other.code == 6 and "--replace" in other.err
+    assert muster("pull", "bikes/3", "-o", tmp_path / "here", "--replace", "--link", "hardlink").code == 0
+    assert (tmp_path / "here" / "3.bin").read_bytes() == b"\3" * 2000
+
+
+def test_a_pattern_that_fits_nothing_exits_with_3_and_names_what_there_is(
+    muster: Muster, tmp_path: Path
+) -> None:
+    assert muster("pull", "bikes/2", "-o", tmp_path / "here", "--include", "*.bin").code == 0
+    for option in ("--include", "--exclude"):
+        said = muster("pull", "bikes/2", "-o", tmp_path / "there", option, "*.onnx")
+        assert said.code == 3 and "bikes/2" in said.err and "2.bin" in said.err
+    assert not (tmp_path / "there").exists()
+
+
+def test_open_gives_the_bytes_of_one_file(muster: Muster, server: Path, tmp_path: Path) -> None:
+    assert muster("open", "bikes@champion", "3.bin").out.encode() == b"\3" * 2000
+    assert muster("open", "bikes/2", "2.bin", "-o", tmp_path / "two").out == ""
+    assert (tmp_path / "two").read_bytes() == b"\2" * 2000
+    assert muster("open", "bikes/1", "1.bin", "-o", tmp_path / "two").code == 6
+    assert muster("open", "bikes/1", "2.bin").code == 3
+    _break_a_byte(server)
+    wrong = muster("open", "bikes/1", "1.bin")
+    assert (wrong.code, wrong.out) == (7, "")
+    assert muster("open", "bikes/1", "1.bin", "-o", tmp_path / "one").code == 7
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith((".two", ".one", "one"))] == []
 
 
 def test_load_check_says_what_was_loaded(muster: Muster) -> None:

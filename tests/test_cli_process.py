@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -104,10 +105,10 @@ def test_ctrl_c_ends_it_with_130(environment: Mapping[str, str]) -> None:
     assert err.strip() == b"interrupted"
 
 
-def _on_a_terminal(environment: Mapping[str, str], *arguments: str) -> str:
+def _on_a_terminal(environment: Mapping[str, str], *arguments: str, program: Sequence[str] = MUSTER) -> str:
     """What a command writes to a terminal."""
     ours, its = pty.openpty()
-    command = [*MUSTER, *arguments]
+    command = [*program, *arguments]
     with subprocess.Popen(command, env=environment, stdin=its, stdout=its, stderr=its) as running:
         os.close(its)
         said = b""
@@ -119,6 +120,27 @@ def _on_a_terminal(environment: Mapping[str, str], *arguments: str) -> str:
         running.wait()
     os.close(ours)
     return said.decode()
+
+
+_SLOWLY = """
+import sys, time
+from muster.frontends.cli.progress import Bar
+with Bar() as bar:
+    for step in range(int(sys.argv[1])):
+        bar("pull", step * 10_000_000, 200_000_000)
+        time.sleep(0.1)
+    bar("pull", 200_000_000, 200_000_000)
+"""
+
+
+@pytest.mark.slow
+def test_what_takes_more_than_a_second_shows_its_rate_and_the_time_that_is_left(
+    environment: Mapping[str, str],
+) -> None:
+    shown = _on_a_terminal(environment, "15", program=[sys.executable, "-c", _SLOWLY])
+    assert re.search(r"fetching +\[#+-+\] +\d\d% +\d\d:\d\d:\d\d +\d+\.\d MB/s", shown), shown
+    assert "100%" in shown and max(map(len, re.split(r"[\r\n]|\x1b\[\S+", shown))) < 80
+    assert _on_a_terminal(environment, "2", program=[sys.executable, "-c", _SLOWLY]) == ""
 
 
 def test_errors_are_coloured_on_a_terminal_unless_no_color_is_set(

@@ -587,6 +587,26 @@ def test_a_manifest_that_cannot_be_read_is_named_and_harms_no_other(tmp_path: Pa
         ]
 
 
+def test_an_alias_that_moves_during_a_pull_changes_nothing_of_it(
+    registry: Registry, model: Path, tmp_path: Path
+) -> None:
+    registry.register("bikes", model, aliases=["champion"])
+    model.write_bytes(b"other")
+    registry.register("bikes", model)
+    moved: list[str] = []
+
+    def move(what: str, done: int, total: int) -> None:
+        if not moved:
+            moved.append(what)
+            registry.set_alias("champion", "bikes/2")
+
+    registry.pull("bikes@champion", tmp_path / "out", move)
+    assert moved and registry.get("bikes@champion").version == 2
+    assert registry.pulled("bikes/1", tmp_path / "out").already
+    with registry.open("bikes@champion", "model.bin") as opened:
+        assert opened.read() == b"other"
+
+
 def test_a_flipped_byte_in_the_store_never_reaches_a_reader(
     registry: Registry, model: Path, tmp_path: Path
 ) -> None:

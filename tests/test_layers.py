@@ -30,6 +30,7 @@ PURE = {
         "datetime",
         "difflib",
         "enum",
+        "fnmatch",  # of which core takes what compares two names, and asks no file system
         "functools",
         "hashlib",
     ),

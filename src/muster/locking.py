@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import pulling
 from .backends.artifacts.progress import Progress, silent
 from .core import lockfile, names
 from .core.errors import Integrity, NotFound, Refused, Unavailable
@@ -73,9 +74,13 @@ class LockedRegistry:
         self._registry, self.lock = registry, lock
 
     def pull(
-        self, reference: str, output: str | os.PathLike[str], progress: Progress | None = None
+        self,
+        reference: str,
+        output: str | os.PathLike[str],
+        progress: Progress | None = None,
+        **said: Any,
     ) -> Standing:
-        """Put the locked version's files into output, a new or empty directory, each verified.
+        """Put the locked version's files into output, each verified; `said` is as for `Registry.pull`.
 
         Integrity if the registry has another version than the lock says; NotFound if it has been deleted. The answer's
         `warning` says what else is to be known: that it was yanked, or that nobody could be asked.
@@ -83,8 +88,9 @@ class LockedRegistry:
         entry = self.lock.get(reference)
         state, now = self._found(entry)
         warning = _warning(now, entry)
-        store = self._registry._store(now or state)
-        store.pull(entry.oid, state.manifest(*_at(state, entry)).files, Path(output), progress or silent)
+        model, version = _at(state, entry)
+        store, named = self._registry._store(now or state), f"{model}/{version}"
+        pulling.pull(state, store, named, Path(output), progress or silent, pulling.Wanted(**said))
         return Standing(entry, entry, "", warning)
 
     def load(self, reference: str, *, trust: bool = False, progress: Progress | None = None) -> Any:

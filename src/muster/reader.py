@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from .backends.artifacts.progress import Progress, silent
 from .core import names, terms
@@ -20,6 +20,7 @@ from .resolved import Resolved
 from .sources import Source, open_source
 
 if TYPE_CHECKING:
+    from .backends.artifacts.delivery import Link
     from .backends.artifacts.store import ArtifactStore
     from .backends.git import GitRepository
     from .backends.git.history import LogEntry
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .core.policy import Policy
     from .holding import Held
     from .placing import Candidate
+    from .pulling import Pulled
     from .watching import OnChange, OnError, Watch
 
 R = TypeVar("R", bound="Reader")
@@ -259,13 +261,48 @@ class Reader:
 
         return held(self.snapshot(), model)
 
-    def pull(self, reference: str, output: str | os.PathLike[str], progress: Progress | None = None) -> Path:
-        """Put a version's files into output, a new or empty directory, each verified against its SHA-256."""
+    def pull(
+        self,
+        reference: str,
+        output: str | os.PathLike[str],
+        progress: Progress | None = None,
+        *,
+        include: Sequence[str] | str = (),
+        exclude: Sequence[str] | str = (),
+        link: Link = "copy",
+        replace: bool = False,
+    ) -> Path:
+        """Put a version's files into output, a new or empty directory, each verified against its SHA-256.
+
+        A directory that has exactly these files already is verified, and left alone; another is a Conflict, unless
+        `replace`: then it stays as it is until all is complete. `include` and `exclude` are patterns as in
+        `.gitignore`; one that fits no file is NotFound. `link` says how files come out of muster's cache: see
+        docs/pulling.md.
+        """
+        return Path(
+            self.pulled(
+                reference, output, progress, include=include, exclude=exclude, link=link, replace=replace
+            ).path
+        )
+
+    def pulled(
+        self, reference: str, output: str | os.PathLike[str], progress: Progress | None = None, **said: Any
+    ) -> Pulled:
+        """Do as `pull` does, of which `said` are further arguments, and return what came of it."""
+        from .pulling import Wanted, pull
+
+        snapshot, wanted = self.snapshot(), Wanted(**said)
+        return pull(snapshot, self._store(snapshot), reference, Path(output), progress or silent, wanted)
+
+    def open(self, reference: str, path: str, progress: Progress | None = None) -> BinaryIO:
+        """Return one file of a version, open for reading. Every byte was verified since it was opened.
+
+        It comes from muster's cache, into which it is fetched first if need be, without the version's other files.
+        """
+        from .pulling import open_file
+
         snapshot = self.snapshot()
-        model, number = snapshot.resolve(reference)
-        manifest, oid = snapshot.manifest(model, number), snapshot.artifact_oid(model, number)
-        self._store(snapshot).pull(oid, manifest.files, Path(output), progress or silent)
-        return Path(output)
+        return open_file(snapshot, self._store(snapshot), reference, path, progress or silent)
 
     def load(self, reference: str, *, trust: bool = False, progress: Progress | None = None) -> Any:
         """Return the model itself, loaded by its format from verified files.

@@ -13,6 +13,7 @@ from muster.core.models import Stored
 from support.dvc_project import (
     Project,
     project,
+    read_files,
 )
 
 
@@ -103,16 +104,24 @@ def test_a_directory_that_may_not_be_written_is_refused(tmp_path: Path, source: 
     assert isinstance(caught.value, MusterError)
 
 
-def test_a_local_remote_needs_no_dvc(registry: Project, source: Path, tmp_path: Path) -> None:
+def test_a_local_remote_needs_neither_dvc_nor_what_dvc_brings(
+    registry: Project, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DVC_SYSTEM_CONFIG_DIR", "DVC_GLOBAL_CONFIG_DIR"):
+        monkeypatch.delenv(name)
     script = (
-        "import sys; from pathlib import Path; from muster.backends.artifacts.store import ArtifactStore\n"
+        "import sys\n"
+        "absent = ['dvc', 'dvc_data', 'dvc_objects', 'fsspec', 'configobj', 'platformdirs', 'requests']\n"
+        "sys.modules.update(dict.fromkeys(absent))\n"
+        "from pathlib import Path; from muster.backends.artifacts.store import ArtifactStore\n"
+        "from muster.core.models import ArtifactFile\n"
         "root = Path(sys.argv[1]); config = (root / '.dvc/config').read_bytes()\n"
         "store = ArtifactStore(config, root, root / 'c')\n"
-        "store.missing([store.take(Path(sys.argv[2])).oid])\n"
-        "heavy = {'dvc', 'dvc_data', 'dvc_objects', 'fsspec'}\n"
-        "print(sorted(heavy & set(sys.modules)))\n"
+        "stored = store.take(Path(sys.argv[2]))\n"
+        "files = [ArtifactFile(f.path, f.size, f.sha256) for f in stored.files]\n"
+        "store.pull(stored.oid, files, Path(sys.argv[3]))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(registry.root), str(source)], capture_output=True, text=True
-    )
-    assert done.stdout.strip() == "[]", done.stderr
+    arguments = [str(registry.root), str(source), str(tmp_path / "out")]
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert read_files(tmp_path / "out") == read_files(source)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import getpass
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from muster.core.errors import Integrity, Invalid, NotFound, Refused, Unavailable
-from support.dvc_project import Project, manifest_files, project, read_files, write_files
+from support.dvc_project import manifest_files, project, read_files, write_files
+from support.remotes import Served
 from support.serving import free_port, in_process
 
 pytestmark = pytest.mark.slow
@@ -26,76 +23,7 @@ FILES = {f"sub/{n}.bin": bytes([n]) * 2000 for n in range(30)} | {
 }
 
 
-@dataclass(frozen=True)
-class Served:
-    """A registry whose remote is on a server, and the directory in which that server keeps it, if any."""
-
-    registry: Project
-    process: subprocess.Popen[bytes]
-    directory: Path | None = None
-
-
-@pytest.fixture(scope="module")
-def moto() -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    port = free_port()
-    with in_process(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port
-    ) as process:
-        yield port, process
-
-
-@pytest.fixture
-def s3(tmp_path: Path, moto: tuple[int, subprocess.Popen[bytes]]) -> Served:
-    import boto3
-
-    endpoint = f"http://127.0.0.1:{moto[0]}"
-    bucket = f"b{tmp_path.name.replace('_', '-')[-40:]}".lower()
-    boto3.client("s3", endpoint_url=endpoint).create_bucket(Bucket=bucket)
-    return Served(project(tmp_path, f"s3://{bucket}/a/store", {"endpointurl": endpoint}), moto[1])
-
-
-@pytest.fixture
-def ssh(tmp_path: Path) -> Iterator[Served]:
-    port, keys, home = free_port(), tmp_path / "keys", tmp_path / "home/.ssh"
-    keys.mkdir()
-    home.mkdir()
-    for path in (keys / "host", home / "id_ed25519"):
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
-    (home / "known_hosts").write_text(f"[127.0.0.1]:{port} {(keys / 'host.pub').read_text()}")
-    (keys / "sshd_config").write_text(
-        f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {keys}/host\nPidFile none\n"
-        "StrictModes no\nUsePAM no\n"
-        f"AuthorizedKeysFile {home}/id_ed25519.pub\nPermitRootLogin prohibit-password\n"
-        "PasswordAuthentication no\nKbdInteractiveAuthentication no\nSubsystem sftp internal-sftp\n"
-    )
-    if os.getuid() == 0:
-        Path("/run/sshd").mkdir(exist_ok=True)  # sshd started by root will not run without it
-    sshd = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
-    assert sshd is not None
-    with in_process([sshd, "-D", "-f", str(keys / "sshd_config")], port) as process:
-        user, store = getpass.getuser(), tmp_path / "served"
-        yield Served(project(tmp_path, f"ssh://{user}@127.0.0.1:{port}{store}"), process, store)
-
-
-@pytest.fixture
-def http(tmp_path: Path) -> Iterator[Served]:
-    port, store = free_port(), tmp_path / "served"
-    store.mkdir()
-    command = [
-        sys.executable,
-        "-m",
-        "http.server",
-        str(port),
-        "--bind",
-        "127.0.0.1",
-        "--directory",
-        str(store),
-    ]
-    with in_process(command, port) as process:
-        yield Served(project(tmp_path, f"http://127.0.0.1:{port}"), process, store)
-
-
-@pytest.fixture(params=["s3", "ssh"])
+@pytest.fixture(params=["s3", "ssh", "webdav"])
 def served(request: pytest.FixtureRequest) -> Served:
     return request.getfixturevalue(request.param)
 

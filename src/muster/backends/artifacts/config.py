@@ -75,10 +75,9 @@ class Settings:
 def settings_of(committed: DvcConfig, root: Path) -> Settings:
     """Return the remote to use. Invalid if none is configured, or one that keeps files by their own names."""
     dvc = Path(os.path.abspath(root)) / ".dvc"
-    system, user = _user_directories()
     sections: Section = {}
-    _merge(sections, _level(system / "config"))
-    _merge(sections, _level(user / "config"))
+    for directory in _user_directories():
+        _merge(sections, _level(directory / "config"))
     _merge(sections, _with_paths(_committed(committed), dvc))
     _merge(sections, _level(dvc / "config.local"))
     name = str(sections.get("core", {}).get("remote", "")).lower()
@@ -103,9 +102,8 @@ def uri_of(config: bytes, root: Path, oid: str) -> str:
 
 def stamp_of(root: Path) -> tuple[object, ...]:
     """Return what differs once a file differs that `settings_of` reads beside the committed one."""
-    system, user = _user_directories()
-    own = os.path.join(os.path.abspath(root), ".dvc")
-    return tuple(_stamp(path) for path in (f"{system}/config", f"{user}/config", f"{own}/config.local"))
+    own = os.path.join(os.path.abspath(root), ".dvc", "config.local")
+    return tuple(_stamp(path) for path in (*(f"{place}/config" for place in _user_directories()), own))
 
 
 def _stamp(path: str) -> tuple[str, int, int, int]:
@@ -141,17 +139,19 @@ def _level(path: Path) -> Section:
     return _with_paths({**sections, "remote": named}, path.parent)
 
 
-def _user_directories() -> tuple[Path, Path]:
+def _user_directories() -> tuple[Path, ...]:
     return _directories_by(tuple(os.environ.get(name) for name in _DECISIVE))
 
 
 @lru_cache(1)
-def _directories_by(variables: tuple[str | None, ...]) -> tuple[Path, Path]:
+def _directories_by(variables: tuple[str | None, ...]) -> tuple[Path, ...]:
     """The system's and the user's directory of DVC's settings, where the environment's variables are these."""
     system, user = variables[:2]
     if not (system and user):
-        from platformdirs import site_config_dir, user_config_dir
-
+        try:
+            from platformdirs import site_config_dir, user_config_dir
+        except ImportError:  # DVC, which brings it, is not installed, and nobody has settings for it
+            return tuple(Path(directory) for directory in (system, user) if directory)
         system = system or site_config_dir("dvc", "iterative")
         user = user or user_config_dir("dvc", "iterative")
     return Path(system), Path(user)

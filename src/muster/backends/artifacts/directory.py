@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ...core.errors import Integrity, NotFound, Unavailable
 from . import disk
+from .hashing import Count
 
 _SCRATCH = ".muster-"
 
@@ -64,6 +65,12 @@ class Directory:
         """Copy an object to a new file; Integrity if it is larger than limit, NotFound if there is none."""
         self.require(oid, limit)
         disk.clone(self.uri(oid), target, read_only=False)
+
+    def append(self, oid: str, descriptor: int, limit: int, wrote: Count) -> None:
+        """Add to an open file what it lacks of an object; see `objects.Resumable`."""
+        self.require(oid, limit)
+        with open(self.uri(oid), "rb", buffering=0) as file:
+            disk.append(file.fileno(), descriptor, wrote)
 
     def require(self, oid: str, limit: int) -> None:
         """Raise NotFound if there is no such object, and Integrity if it is no file or larger than limit."""

@@ -11,16 +11,16 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from typing import Any
 
 from ...core.errors import Integrity, Invalid, MusterError, NotFound, Refused, Unavailable
+from . import streams
 from .config import Settings
-from .disk import FULL, failure_of
-
-Count = Callable[[int], None]
+from .disk import FULL, failure_of, write_all
+from .hashing import Count
 
 _PART = 16 << 20  # bytes of one part of a large transfer
 _PARTS_AT_ONCE = 2
@@ -94,6 +94,39 @@ class Remote:
             callback = _callback(_ignore, limit, self.uri(oid))
             with self._large if limit > _LARGE else nullcontext():
                 fs.get_file(self._place(oid), target, callback=callback, **_receiving(fs.protocol))
+
+    def append(self, oid: str, descriptor: int, limit: int, wrote: Count) -> None:
+        """Add to an open file what it lacks of an object; see `objects.Resumable`."""
+        size = os.lseek(descriptor, 0, os.SEEK_END)
+        with (
+            self._large if limit > _LARGE else nullcontext(),
+            closing(self._chunks(oid, size, limit)) as chunks,
+        ):
+            for chunk in chunks:
+                size += len(chunk)
+                if size > limit:
+                    raise self._too_large(oid)
+                write_all(descriptor, chunk)
+                wrote(len(chunk))
+
+    def _chunks(self, oid: str, start: int, limit: int) -> Generator[bytes]:
+        """Yield an object's bytes from start on. Nothing but the server's failures are translated here."""
+        with self._translated("read from", oid):
+            fs, _ = self._connect()
+            place = self._place(oid)
+            if fs.protocol in _HTTP:
+                yield from streams.over_http(fs.fs, place, start)
+                return
+            size = int(fs.fs.info(place)["size"])
+            if size > limit:
+                raise self._too_large(oid)
+            if fs.protocol == "s3":
+                yield from streams.in_ranges(fs.fs, place, start, size)
+            else:
+                yield from streams.of_file(fs.fs, place, start)
+
+    def _too_large(self, oid: str) -> Integrity:
+        return Integrity(f"{self.uri(oid)} has more bytes.")
 
     def _connect(self) -> tuple[Any, str]:
         """Return DVC's file system of the remote, and the path of its objects."""

@@ -6,20 +6,23 @@ import errno
 import os
 import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import cached_property
+from io import BufferedReader
 from pathlib import Path
+from typing import BinaryIO
 
 from ...core import filelist
 from ...core.dvcconfig import parse_config
-from ...core.errors import Conflict, Finding, Integrity, Invalid, NotFound
+from ...core.errors import Finding, Integrity, Invalid, NotFound
 from ...core.models import ArtifactFile, Stored, StoredFile
-from . import disk
+from . import disk, output
 from .config import Settings, settings_of
-from .delivery import Delivery, Link, fetch_verified, in_parallel, verify_in_place
+from .delivery import Delivery, Link, in_parallel
 from .directory import Directory
-from .hashing import md5_of, read_digests, read_sha256
+from .fetching import fetch_verified, verify_in_place
+from .hashing import md5_of, read_digests
 from .intake import Intake
 from .progress import Meter, Progress, silent
 from .remote import Remote
@@ -129,24 +132,43 @@ class ArtifactStore:
         destination: Path,
         progress: Progress = silent,
         link: Link = "copy",
-    ) -> None:
+        wanted: Sequence[ArtifactFile] | None = None,
+        replace: bool = False,
+    ) -> bool:
         """Lay an artifact's files out at destination, which must not exist or be an empty directory.
 
-        All of them appear at once, after each was verified. "auto" shares the disk with muster's cache: the
-        files are read-only. Integrity if the list or a file is not what the manifest says, NotFound if one
-        is not there.
+        All of them appear at once, after each was verified; of the `wanted` ones alone if they are given. False
+        if destination has exactly these already, which is verified, too. Another directory stays as it is until
+        its files can be put in its place, if `replace` says so, and else is a Conflict. `link` says how files
+        come out of muster's cache: "copy" and "reflink" are files of their own, "hardlink" and "symlink" the
+        cache's, read-only; "auto" is the first of hardlink, reflink and copy that works, read-only. Integrity if
+        the list or a file is not what the manifest says, NotFound if one is not there.
         """
         destination = Path(os.path.abspath(destination))
-        _refuse_occupied(destination)
+        chosen = files if wanted is None else wanted
         with disk.disk_errors():
+            if output.holds(destination, chosen, self._cache, progress):
+                return False
+            output.require_free(destination, replace, self._cache)
             md5s = self._listing_of(oid, files, self._sources, kept=True)
             with disk.scratch(destination.parent, f".{destination.name[:100]}.muster-") as quarantine:
-                self._lay_out(files, md5s, f"{quarantine}/files", link, Meter(progress, "pull", _size(files)))
-                try:
-                    os.rename(f"{quarantine}/files", destination)
-                except OSError as error:
-                    _refuse_occupied(destination)
-                    raise error
+                built = f"{quarantine}/files"
+                self._lay_out(chosen, md5s, built, link, Meter(progress, "pull", _size(chosen)))
+                output.put(built, destination, replace)
+        return True
+
+    def open(
+        self, oid: str, files: Sequence[ArtifactFile], wanted: ArtifactFile, progress: Progress = silent
+    ) -> BinaryIO:
+        """Return one of an artifact's files, open for reading: muster's cache's, verified since it was opened."""
+        with disk.disk_errors():
+            md5s = self._listing_of(oid, files, self._sources, kept=True)
+            with self._cache.scratch() as scratch:
+                meter = Meter(progress, "pull", wanted.size)
+                delivery = Delivery(self._cache, self._sources, scratch, "copy", meter)
+                opened = BufferedReader(delivery.open(wanted, md5s[wanted.path]))
+                meter.close()
+        return opened
 
     def tree(self, oid: str, files: Sequence[ArtifactFile], digest: str, progress: Progress = silent) -> Path:
         """Return a read-only directory of an artifact's files in muster's cache, verified now.
@@ -262,13 +284,7 @@ class ArtifactStore:
         """Tell whether a directory of the cache has exactly these files. Any other is taken away."""
         if not os.path.lexists(place):
             return False
-        meter = Meter(progress, "verify", _size(files))
-        if (
-            not place.is_symlink()
-            and {file.path for file in files} == set(_paths_below(str(place)))
-            and all(_is_intact(f"{place}/{file.path}", file, meter) for file in files)
-        ):
-            meter.close()
+        if output.holds(place, files, self._cache, progress):
             return True
         with self._cache.scratch() as scratch, suppress(FileNotFoundError):  # another took it away first
             if not place.is_symlink():
@@ -315,28 +331,3 @@ def _parsed(oid: str, data: bytes) -> Mapping[str, str]:
 
 def _size(files: Iterable[ArtifactFile]) -> int:
     return sum(file.size for file in files)
-
-
-def _paths_below(root: str) -> Iterator[str]:
-    """Yield everything below root other than directories, links to directories too."""
-    for directory, subdirectories, names in os.walk(root):
-        links = [name for name in subdirectories if os.path.islink(f"{directory}/{name}")]
-        yield from (f"{directory}/{name}"[len(root) + 1 :] for name in names + links)
-
-
-def _is_intact(path: str, file: ArtifactFile, meter: Meter) -> bool:
-    try:
-        return os.stat(path).st_size == file.size and read_sha256(path, meter.add) == (file.size, file.sha256)
-    except OSError:
-        return False
-
-
-def _refuse_occupied(destination: Path) -> None:
-    if not os.path.lexists(destination):
-        return
-    if destination.is_symlink() or not destination.is_dir() or any(destination.iterdir()):
-        raise _occupied(destination)
-
-
-def _occupied(destination: Path) -> Conflict:
-    return Conflict(f"{destination} is already there.", hint="Choose another place, or remove it first.")

@@ -1,6 +1,7 @@
 """muster's own cache, one for each user: files by their sha256, DVC's lists, and directories in place.
 
     <cache>/sha256/aa/bbbb...   a file by its sha256, read-only
+    <cache>/partial/<sha256>    the beginning of a file that is being fetched, or was when somebody gave up
     <cache>/lists/<oid>         a DVC list
     <cache>/trees/<digest>/     an artifact's files, read-only, for loading in place
     <cache>/.scratch-...        what is being made
@@ -11,35 +12,63 @@ Nothing here is believed because it is here: whoever takes something from it has
 from __future__ import annotations
 
 import os
+import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from . import disk
 
+_KEPT = 7 * 24 * 3600  # seconds for which the beginning of a file is kept
+
 
 class VerifiedCache:
     """The cache at one directory. Several processes may use it at once."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
+        self._swept = False
 
     @contextmanager
     def scratch(self) -> Iterator[str]:
         """Give a directory on the cache's file system that is gone afterwards."""
-        self._root.parent.mkdir(parents=True, exist_ok=True)
-        self._root.mkdir(mode=0o700, exist_ok=True)
-        with disk.scratch(self._root, ".scratch-") as path:
+        self.root.parent.mkdir(parents=True, exist_ok=True)
+        self.root.mkdir(mode=0o700, exist_ok=True)
+        with disk.scratch(self.root, ".scratch-") as path:
             yield path
 
     def path(self, sha256: str) -> str:
         """Return where the file of that sha256 is, if it is."""
-        return f"{self._root}/sha256/{sha256[:2]}/{sha256[2:]}"
+        return f"{self.root}/sha256/{sha256[:2]}/{sha256[2:]}"
+
+    def find(self, sha256: str, size: int) -> str | None:
+        """Return where the file of that sha256 is, if one of that size is there; anything else is removed."""
+        path = self.path(sha256)
+        try:
+            status = os.lstat(path)
+        except FileNotFoundError:
+            return None
+        if stat.S_ISREG(status.st_mode) and status.st_size == size:
+            return path
+        self.drop(path)
+        return None
+
+    @contextmanager
+    def partial(self, sha256: str, spare: str, wait: bool) -> Iterator[disk.Locked | None]:
+        """Give what there is of a file that is being fetched, to one process at a time; see `disk.locked_file`."""
+        directory = f"{self.root}/partial"
+        if not self._swept:
+            os.makedirs(directory, mode=0o700, exist_ok=True)
+            self._sweep(directory, spare)
+            self._swept = True
+        with disk.locked_file(f"{directory}/{sha256}", spare, wait) as file:
+            yield file
 
     def read_list(self, oid: str, limit: int) -> bytes | None:
         """Return what is kept as the list oid, if anything is."""
         try:
-            with open(f"{self._root}/lists/{oid}", "rb") as file:
+            with open(f"{self.root}/lists/{oid}", "rb") as file:
                 return file.read(limit)
         except FileNotFoundError:
             return None
@@ -48,11 +77,11 @@ class VerifiedCache:
         """Keep a list."""
         with self.scratch() as scratch:
             disk.write_new(f"{scratch}/{oid}", data, read_only=True)
-            self.keep(f"{scratch}/{oid}", f"{self._root}/lists/{oid}")
+            self.keep(f"{scratch}/{oid}", f"{self.root}/lists/{oid}")
 
     def tree_path(self, digest: str) -> Path:
         """Return where the directory of that artifact digest is, if it is."""
-        return self._root / "trees" / digest.partition(":")[2]
+        return self.root / "trees" / digest.partition(":")[2]
 
     def drop(self, path: str) -> None:
         """Remove something that is not what its name says."""
@@ -63,3 +92,14 @@ class VerifiedCache:
         """Make a complete file of the scratch directory that which is at path."""
         os.makedirs(os.path.dirname(path), exist_ok=True)
         os.rename(staged, path)
+
+    def _sweep(self, directory: str, spare: str) -> None:
+        """Take away what nobody has gone on with for long."""
+        oldest = time.time() - _KEPT
+        for entry in os.scandir(directory):
+            with suppress(FileNotFoundError):
+                if entry.stat(follow_symlinks=False).st_mtime >= oldest:
+                    continue
+                with disk.locked_file(entry.path, spare, wait=False) as file:
+                    if file is not None:
+                        os.ftruncate(file.descriptor, 0)

@@ -52,6 +52,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resolve": ("reads", "Say which version each reference names."),
     "watch": ("watch", "Bring each new version that a reference names, and run a command on it."),
     "pull": ("artifacts", "Bring a version's files here, verified."),
+    "open": ("artifacts", "Bring one file of a version, without the others."),
     "lock": ("lock", "Write down which versions references name."),
     "outdated": ("lock", "Say which locked references have moved."),
     "update": ("lock", "Lock what has moved as it is now."),

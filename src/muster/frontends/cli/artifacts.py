@@ -1,16 +1,24 @@
-"""Files: pull, load-check, verify."""
+"""Files: pull, open, load-check, verify."""
 
 from __future__ import annotations
 
+import os
+import secrets
+import shutil
+import sys
 from pathlib import Path
+from typing import IO, Any
 
 import click
 
+from ...core.errors import Conflict
 from .. import report
 from .common import at_option, command, json_option, open_registry, say
 from .lock import file_option, pull_locked
 from .progress import Bar
 
+LINKS = ("copy", "reflink", "hardlink", "symlink", "auto")
+CHUNK = 1 << 20
 BROKEN = 7  # the exit code of bytes that are not what was registered
 
 
@@ -19,6 +27,21 @@ BROKEN = 7  # the exit code of bytes that are not what was registered
 @click.option(
     "--output", "-o", required=True, type=click.Path(path_type=Path), help="A new or empty directory."
 )
+@click.option(
+    "--include",
+    metavar="GLOB",
+    multiple=True,
+    help="Only files that fit, as in .gitignore: '*.onnx', 'a/**'.",
+)
+@click.option("--exclude", metavar="GLOB", multiple=True, help="Not the files that fit.")
+@click.option(
+    "--link",
+    type=click.Choice(LINKS),
+    default="copy",
+    help="How files come out of muster's cache. The linked ones are read-only; auto is the first of hardlink, "
+    "reflink and copy that works. [default: copy]",
+)
+@click.option("--replace", is_flag=True, help="OUTPUT may be a directory with other files: they go.")
 @click.option("--locked", is_flag=True, help="Bring what muster.lock says; with no reference, all of it.")
 @file_option
 @at_option
@@ -33,23 +56,68 @@ def pull_command(
     file: Path,
     at: str | None,
     as_json: bool,
+    **wanted: Any,
 ) -> None:
     """Bring a version's files here, verified.
 
-    Each file is held against the SHA-256 in the manifest. They appear in OUTPUT all at once, or not at all. With
-    --locked they are what was locked, or nothing comes.
+    Each file is held against the SHA-256 in the manifest. They appear in OUTPUT all at once, or not at all. If OUTPUT
+    has exactly these files already, they are verified and left alone. What an interrupted pull had fetched is not
+    fetched again. With --locked the version is the one that was locked, or nothing comes.
     """
     if locked:
         if at is not None:
             raise click.UsageError("what is locked has its commit: leave out --at")
-        pull_locked(ctx, file, reference, output, as_json)
+        pull_locked(ctx, file, reference, output, as_json, **wanted)
         return
     if reference is None:
         raise click.UsageError("say which version, or --locked")
     registry = open_registry(ctx, at)
     with Bar() as bar:
-        registry.pull(reference, output, bar)
-    say({"reference": reference, "path": str(output)}, lambda pulled: [pulled["path"]], as_json)
+        pulled = registry.pulled(reference, output, bar, **wanted)
+    document = {"reference": reference, **report.plain(pulled)}
+    say(document, lambda said: [said["path"]], as_json)
+    if pulled.already:
+        click.echo(f"already there: {report.safe(pulled.path)}, every byte as it was registered", err=True)
+
+
+@command("open")
+@click.argument("reference")
+@click.argument("path")
+@click.option(
+    "--output", "-o", metavar="FILE|-", default="-", help="A new file. [default: -, standard output]"
+)
+@at_option
+@click.pass_context
+def open_command(ctx: click.Context, /, reference: str, path: str, output: str, at: str | None) -> None:
+    """Bring one file of a version, without the others.
+
+    No byte of it is written before all of it was held against the SHA-256 in the manifest.
+    """
+    target = None if output == "-" else _new(Path(output))
+    with Bar() as bar:
+        opened = open_registry(ctx, at).open(reference, path, bar)
+    with opened:
+        if target is None:
+            shutil.copyfileobj(opened, sys.stdout.buffer, CHUNK)
+        else:
+            _write(opened, target)
+
+
+def _new(output: Path) -> Path:
+    if os.path.lexists(output):
+        raise Conflict(f"{output} is already there.", hint="Choose another place, or remove it first.")
+    return output
+
+
+def _write(opened: IO[bytes], target: Path) -> None:
+    """Write a file that nobody sees half of."""
+    aside = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}")
+    try:
+        with aside.open("xb") as file:
+            shutil.copyfileobj(opened, file, CHUNK)
+        aside.rename(_new(target))
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 @command("load-check")

@@ -114,20 +114,22 @@ def update_command(
         click.echo("nothing to do: everything is as it was locked", err=True)
 
 
-def pull_locked(ctx: click.Context, file: Path, reference: str | None, output: Path, as_json: bool) -> None:
+def pull_locked(
+    ctx: click.Context, file: Path, reference: str | None, output: Path, as_json: bool, **wanted: Any
+) -> None:
     """Bring what is locked: one reference into output, or each of them into a directory of its own below it."""
     from ... import locking
 
     there = open_locked(ctx, file)
-    wanted = None if reference is None else there.lock.get(reference)
+    only = None if reference is None else there.lock.get(reference)
     pulled: list[dict[str, str]] = []
     for entry, below in locking.directories(there.lock):
-        if wanted not in (None, entry):
+        if only not in (None, entry):
             continue
         target = output / below if reference is None else output
         target.parent.mkdir(parents=True, exist_ok=True)
         with Bar() as bar:
-            standing = there.pull(entry.reference, target, bar)
+            standing = there.pull(entry.reference, target, bar, **wanted)
         if standing.warning:
             click.echo(f"warning: {report.safe(standing.warning)}", err=True)
         pulled.append({"reference": entry.reference, "version": entry.name, "path": str(target)})

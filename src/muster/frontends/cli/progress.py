@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from ..report import size
+
 _WORDS = {"hash": "reading", "push": "storing", "pull": "fetching", "verify": "verifying"}
 
 
@@ -15,29 +17,45 @@ class Bar:
     """Shows what an artifact store reports. Silent where stderr is no terminal, and in the first second."""
 
     def __init__(self) -> None:
-        self._started, self._what, self._shown = time.monotonic(), "", 0
+        self._begun = self._stage = time.time()  # the clock that click's bar goes by
+        self._what, self._shown = "", 0
         self._bar: Any = None
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        if not sys.stderr.isatty() or time.monotonic() - self._started < 1 or total <= 0:
-            return
+        now = time.time()
         if what != self._what:
             self.close()
-            label = _WORDS.get(what, what)
-            self._bar = click.progressbar(length=total, label=f"{label:<9}", file=sys.stderr, show_pos=False)
-            self._bar.__enter__()
-            self._what, self._shown = what, 0
-        self._bar.update(done - self._shown)
+            self._what, self._stage, self._shown = what, now, 0
+        if not sys.stderr.isatty() or now - self._begun < 1 or total <= 0:
+            return
+        if self._bar is None:
+            self._bar = _bar(_WORDS.get(what, what), total, self._stage)
+        rate = done / (now - self._stage) if now > self._stage else 0
+        self._bar.update(done - self._shown, f"{size(round(rate))}/s")
         self._shown = done
 
     def close(self) -> None:
         """Leave the line."""
         if self._bar is not None:
             self._bar.__exit__(None, None, None)
-            self._bar, self._what = None, ""
+            self._bar = None
 
     def __enter__(self) -> Bar:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _bar(label: str, total: int, begun: float) -> Any:
+    """Begin a bar of something that began some time ago."""
+    bar = click.progressbar(
+        length=total,
+        label=f"{label:<9}",
+        file=sys.stderr,
+        width=30,
+        item_show_func=lambda rate: rate,
+    )
+    bar.start = bar.last_eta = begun  # or the time that is left is told a second later, and from that second
+    bar.__enter__()
+    return bar
