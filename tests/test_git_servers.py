@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from muster.backends.git import GitRepository
-from muster.core.errors import Conflict, Invalid, MusterError, NotFound, Refused, Unavailable
+from muster.core.errors import Conflict, Integrity, Invalid, MusterError, NotFound, Refused, Unavailable
 from muster.core.snapshot import Change
+from muster.core.terms import Terms
 from support.gitcli import git, refs, tip, write_hook
 from support.githttpd import GitHttpServer, git_http_server
 from support.sshd import ssh_server
@@ -213,11 +214,14 @@ def test_a_head_that_has_not_moved_is_not_fetched(server: GitHttpServer, url: st
     assert len(asked) == 1  # ls-refs; a fetch would be two more
 
 
-def test_a_mirror_follows_a_branch_that_was_rewound(url: str, origin: Path) -> None:
+def test_a_branch_that_was_rewound_is_followed_once_that_is_accepted(url: str, origin: Path) -> None:
     with GitRepository(url) as repository:
         first = repository.head()
         publish(repository, x="1")
         git(origin, "update-ref", "refs/heads/main", str(first))
+        with pytest.raises(Integrity):
+            repository.head()
+    with GitRepository(url, terms=Terms(accept=str(first))) as repository:
         assert repository.head() == repository.commit_of("main") == first
 
 

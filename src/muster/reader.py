@@ -52,7 +52,7 @@ class Reader:
         environment: Mapping[str, str] | None = None,
         terms: terms.Terms = terms.DEFAULT,
     ) -> None:
-        self._cache = Path(cache) if cache is not None else _cache_directory()
+        self._cache = Path(cache) if cache is not None else cache_directory()
         self._source: Source = open_source(location, branch, self._cache, environment, terms)
         self._commit = ""
         self._resolved = lru_cache(_KEPT)(partial(_resolve_at, self._source))  # each is true for ever
@@ -94,6 +94,12 @@ class Reader:
         """Return the registry as it is now, or as it was where `at` says so."""
         return self._source.snapshot(self._commit or self._source.head())
 
+    def _everything(self) -> Snapshot:
+        """The registry as it is now, most of which will be read."""
+        snapshot = self.snapshot()
+        snapshot.expect(names.MODELS)
+        return snapshot
+
     def get(self, reference: str) -> ModelVersion:
         """Return the version that reference names."""
         return self.snapshot().get(reference)
@@ -104,13 +110,14 @@ class Reader:
 
     def models(self) -> list[RegisteredModel]:
         """Return every registered model, by name. One that cannot be read has its `problem`."""
-        snapshot = self.snapshot()
+        snapshot = self._everything()
         return [snapshot.listed_model(name) for name in snapshot.models()]
 
     def versions(self, model: str) -> list[ModelVersion]:
         """Return every version of a model, the newest first. One that cannot be read has its `problem`."""
         snapshot = self.snapshot()
         snapshot.model_document(model)
+        snapshot.expect(names.path("model", model).rpartition("/")[0])
         return [snapshot.listed_version(model, number) for number in reversed(snapshot.versions(model))]
 
     def search(
@@ -120,7 +127,7 @@ class Reader:
         from .core import query
 
         condition, order = query.parse(filter, "versions"), query.parse_order(order_by, "versions")
-        snapshot = self.snapshot()
+        snapshot = self._everything()
         every = (snapshot.listed_version(m, n) for m in snapshot.models() for n in snapshot.versions(m))
         return query.sorted_rows((v for v in every if query.matches(condition, v)), order)[:max_results]
 
@@ -380,7 +387,7 @@ def _dvc_config(source: Source, snapshot: Snapshot) -> bytes:
     return config
 
 
-def _cache_directory() -> Path:
+def cache_directory() -> Path:
     """Where muster keeps what it can fetch again: $MUSTER_CACHE, else `muster` in the user's cache directory."""
     if own := os.environ.get("MUSTER_CACHE"):
         return Path(own)

@@ -26,7 +26,8 @@ _CHUNK = 1 << 16
 class GitHttpServer(ThreadingHTTPServer):
     """Serves the bare repositories below root to users (name -> password); with no users, to everybody.
 
-    `requests` lists the method and path of every request answered so far.
+    `requests` lists the method and path of every request answered so far, and `sent` counts the bytes of their bodies.
+    After `cut_after` bytes of one body the connection is closed, as by a server that dies; None: never.
     """
 
     daemon_threads = True
@@ -37,6 +38,8 @@ class GitHttpServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Request)
         self.root, self.users, self.anonymous_reads = root, dict(users or {}), anonymous_reads
         self.requests: list[str] = []
+        self.sent = 0
+        self.cut_after: int | None = None
 
     def url(self, repository: str, user: str = "", password: str | None = None) -> str:
         """Return the URL of a repository, with the credentials of user in it if one is named."""
@@ -151,7 +154,13 @@ class _Request(BaseHTTPRequestHandler):
         for name, value in [*headers, ("Transfer-Encoding", "chunked")]:
             self.send_header(name, value)
         self.end_headers()
+        given = 0
         while chunk := output.read1(_CHUNK):
+            given += len(chunk)
+            self.server.sent += len(chunk)
+            if self.server.cut_after is not None and given > self.server.cut_after:
+                self.close_connection = True
+                return
             self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
         self.wfile.write(b"0\r\n\r\n")
 

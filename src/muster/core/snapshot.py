@@ -61,6 +61,10 @@ class Snapshot:
         """Yield the paths of all files below directory."""
         return self.tree.below(directory)
 
+    def expect(self, directory: str) -> None:
+        """Say that all below directory will be read: files that are elsewhere are brought at once."""
+        self.tree.expect(directory)
+
     def __contains__(self, path: str) -> bool:
         return path in self.files
 

@@ -21,6 +21,9 @@ class Tree(Mapping[str, bytes]):
         """Tell whether path holds exactly data. A tree that knows object ids answers without reading."""
         return self.get(path) == data
 
+    def expect(self, directory: str) -> None:
+        """Say that all below directory will be read. A tree that is elsewhere brings it at once."""
+
     def document(self, path: str) -> Any:
         """Return the parsed file at path: KeyError if there is none, Invalid if it is not strict YAML.
 
@@ -90,6 +93,11 @@ class Overlay(Tree):
                 return found
             self._documents[path] = found
         return self._documents[path]
+
+    def expect(self, directory: str) -> None:
+        """Say that all below directory will be read."""
+        if self._lower is not None:
+            self._lower.expect(directory)
 
     def children(self, directory: str) -> Iterator[str]:
         """Yield the names directly inside directory, in order."""

@@ -16,11 +16,41 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import disk
 
 _KEPT = 7 * 24 * 3600  # seconds for which the beginning of a file is kept
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Something in the cache. `size` in bytes; `used` is when it was read or written last, in seconds since 1970."""
+
+    path: Path
+    size: int
+    used: float
+
+
+def take_away(kept: Path) -> None:
+    """Remove something from the cache; whoever has it open reads on."""
+    if kept.is_dir():
+        gone = kept.with_name(f".{kept.name}.{os.getpid()}.gone")
+        with suppress(OSError):
+            kept.rename(gone)
+            disk.remove_tree(str(gone))
+    else:
+        kept.unlink(missing_ok=True)
+
+
+def _kept(path: Path) -> Kept | None:
+    try:
+        found = [p.lstat() for p in (path, *path.rglob("*"))] if path.is_dir() else [path.lstat()]
+    except OSError:
+        return None  # somebody has just taken it away
+    size = sum(s.st_size for s in found if not stat.S_ISDIR(s.st_mode))
+    return Kept(path, size, max(max(s.st_atime, s.st_mtime) for s in found))
 
 
 class VerifiedCache:
@@ -82,6 +112,12 @@ class VerifiedCache:
     def tree_path(self, digest: str) -> Path:
         """Return where the directory of that artifact digest is, if it is."""
         return self.root / "trees" / digest.partition(":")[2]
+
+    def kept(self) -> tuple[list[Kept], list[Kept]]:
+        """Return the files and lists that are here, and the directories."""
+        files = [p for place in ("sha256/??/*", "lists/*") for p in self.root.glob(place)]
+        trees = self.root.glob("trees/*")
+        return [each for p in files if (each := _kept(p))], [each for p in trees if (each := _kept(p))]
 
     def drop(self, path: str) -> None:
         """Remove something that is not what its name says."""

@@ -8,6 +8,7 @@ GIT_CONFIG_SYSTEM.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from .address import redact
 from .process import Git, pathspec, require_git, words
 
 _HEADS = "refs/heads/"
+BRANCH = re.compile(r"(?!-)[^\x00-\x20\x7f~^:?*\[\\]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,17 @@ def create(path: Path, branch: str = "main", bare: bool = False) -> None:
     if here.ask("check-ref-format", "--branch", branch).returncode:
         raise Invalid(f"{branch!r} cannot name a branch")
     here.run("init", "--quiet", f"--initial-branch={branch}", *(["--bare"] if bare else []), ".")
+
+
+def check_branch(branch: str) -> None:
+    """Raise Invalid for what cannot name a branch."""
+    if (
+        not BRANCH.fullmatch(branch)
+        or ".." in branch
+        or "@{" in branch
+        or branch.endswith(("/", ".lock", "."))
+    ):
+        raise Invalid(f"{branch!r} cannot name a branch")
 
 
 def code_state(path: Path) -> Code | None:

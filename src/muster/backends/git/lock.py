@@ -16,8 +16,11 @@ _WRITABLE = "the repository's directory must be writable"
 
 
 @contextmanager
-def locked(path: Path, seconds: float) -> Iterator[None]:
-    """Hold the lock at path; Unavailable if somebody else holds it for more than that many seconds."""
+def locked(path: Path, seconds: float) -> Iterator[int]:
+    """Hold the lock at path; Unavailable if somebody else holds it for more than that many seconds.
+
+    Gives the descriptor: a process that inherits it holds the lock, too, for as long as it lives.
+    """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
@@ -31,7 +34,7 @@ def locked(path: Path, seconds: float) -> Iterator[None]:
                     hint="wait for it, or end it",
                 )
             time.sleep(_POLL_SECONDS)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 

@@ -51,14 +51,19 @@ class Entry:
 class ObjectPipe:
     """Reads any object by any name git knows for it. Safe to share between threads, and across a fork."""
 
-    def __init__(self, git: Git, location: str) -> None:
-        self._git, self._location = git, location
+    def __init__(self, git: Git, location: str, verified: bool = False) -> None:
+        """`verified`: compare each object with its id, which git does not do, and raise Integrity."""
+        self._git, self._location, self._verified = git, location, verified
         self._owner, self._lock = os.getpid(), threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
     def read(self, name: str) -> Object | None:
         """Return the object that name names, or None. NotFound if there is no repository here."""
         return None if "\n" in name else self._read([name])[0]
+
+    def objects(self, oids: Sequence[str]) -> list[Object | None]:
+        """Return at most 256 objects, None for what is not here. NotFound if there is no repository here."""
+        return self._read(oids)
 
     def blobs(self, oids: Sequence[str]) -> list[bytes]:
         """Return the contents of at most 256 blobs that a tree names; Unavailable if the store lacks one."""
@@ -109,7 +114,10 @@ class ObjectPipe:
         content = stdout.read(size + 1)
         if len(content) != size + 1:
             raise self._why_it_ended()
-        return Object(match[1].decode(), match[2].decode(), content[:-1])
+        found = Object(match[1].decode(), match[2].decode(), content[:-1])
+        if self._verified and hash_object(found.kind, found.content, like=found.oid) != found.oid:
+            raise Integrity(f"object {found.oid} of {self._location} is damaged", hint="run `git fsck`")
+        return found
 
     def _why_it_ended(self) -> NotFound | Unavailable:
         require_git()

@@ -6,7 +6,8 @@ import functools
 import os
 import re
 import subprocess
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import IO, cast
 
@@ -38,7 +39,8 @@ _CHUNK = 1 << 16
 class Git:
     """Runs git in one place: in `directory`, or on the repository `git_dir` (which need not exist yet).
 
-    `configuration` is passed by the environment, as command lines are there for every user to read.
+    `configuration` is passed by the environment, as command lines are there for every user to read. `mend` is asked
+    when a command failed that should not: where it tells that something was mended, the command is run once more.
     """
 
     def __init__(
@@ -47,20 +49,28 @@ class Git:
         git_dir: Path | None = None,
         configuration: Sequence[tuple[str, str]] = (),
         environment: Mapping[str, str] | None = None,
+        mend: Callable[[], bool] | None = None,
     ) -> None:
         self._start = ["git", "--no-pager", *_SETTINGS]
         if directory is not None:
             self._start += ["-C", os.fspath(directory)]
         if git_dir is not None:
             self._start += [f"--git-dir={git_dir}"]
+        self._mend = mend
         self._configuration, self._environment = tuple(configuration), dict(environment or {})
 
-    def ask(self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> Done:
-        """Run git to its end, whatever its exit code."""
+    def ask(
+        self,
+        *arguments: str,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        hold: Sequence[int] = (),
+    ) -> Done:
+        """Run git to its end, whatever its exit code. It inherits the locks `hold`, should it outlive us."""
         environment = {**self._clean_environment(), **(env or {})}
         command = [*self._start, *arguments]
         try:
-            done = subprocess.run(command, input=stdin, capture_output=True, env=environment)
+            done = subprocess.run(command, input=stdin, capture_output=True, env=environment, pass_fds=hold)
         except FileNotFoundError as error:
             raise _no_git() from error
         if done.returncode:
@@ -70,6 +80,8 @@ class Git:
     def run(self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
         """Return what git printed; Unavailable, with git's words, if it failed."""
         done = self.ask(*arguments, stdin=stdin, env=env)
+        if done.returncode and self._mend is not None and self._mend():
+            done = self.ask(*arguments, stdin=stdin, env=env)
         if done.returncode:
             raise Unavailable(f"git {arguments[0]} failed: {words(done)}")
         return done.stdout
@@ -89,6 +101,16 @@ class Git:
 
     def stream(self, *arguments: str) -> Generator[bytes, None, None]:
         """Yield the NUL-terminated fields git prints, as they come; git is stopped when the reader stops."""
+        given = 0
+        try:
+            for given, field in enumerate(self._stream(*arguments), 1):  # noqa: B007  (counted for a second time)
+                yield field
+        except Unavailable:
+            if self._mend is None or not self._mend():
+                raise
+            yield from islice(self._stream(*arguments), given, None)
+
+    def _stream(self, *arguments: str) -> Generator[bytes, None, None]:
         import tempfile
 
         with tempfile.TemporaryFile() as said, self.open(*arguments, stderr=said) as process:

@@ -6,7 +6,7 @@ the new commit (done), somewhere else (conflict) or where it was (refused).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,16 +28,24 @@ class Remote:
     """`name` is what git calls it: a URL, or a remote of the repository that `git` runs in.
 
     `directory` is that repository's, where the lock against two fetches at once lives. `maintained` lets git
-    pack it when it has grown: right for a mirror of ours, not for a user's clone.
+    pack it when it has grown: right for a mirror of ours, not for a user's clone. `offline`: ask nobody.
     """
 
     git: Git
     name: str
     directory: Path
     maintained: bool = False
+    offline: bool = False
+
+    def require_online(self) -> None:
+        """Raise Unavailable where nobody may be asked."""
+        if self.offline:
+            what = f"not all of this was read of {redact(self.name)} before, and nobody is to be asked"
+            raise Unavailable(what, hint="do it without --offline")
 
     def refs(self, *patterns: str) -> Mapping[str, str]:
         """Return the refs that match patterns, with what HEAD names under `ref: HEAD`; Unavailable."""
+        self.require_online()
         done = self.git.ask("ls-remote", "--symref", "--", self.name, *patterns)
         if done.returncode:
             raise self._unavailable(done)
@@ -51,6 +59,7 @@ class Remote:
         """Return the branch that HEAD of an empty remote names: only `clone` is told by the protocol."""
         import tempfile
 
+        self.require_online()
         with tempfile.TemporaryDirectory(prefix="muster-") as scratch:
             target = Path(scratch) / "empty.git"
             done = self.git.ask("clone", "--quiet", "--bare", "--", self.name, str(target))
@@ -64,10 +73,13 @@ class Remote:
             if self._tip_here(target) != tip:
                 self._fetch(f"+{source}:{target}")
 
-    def fetch_objects(self, source: str) -> None:
-        """Bring what the remote's ref source names, and point nothing at it: git prunes it in time."""
+    def fetch_objects(self, source: str, hold: Sequence[int] = ()) -> None:
+        """Bring what the remote's ref source names, and point nothing at it: git prunes it in time.
+
+        Git inherits the locks `hold`.
+        """
         with locked(self.directory / "muster-fetch.lock", _FETCH_SECONDS):
-            self._fetch(source)
+            self._fetch(source, hold=hold)
 
     def fetch_all(self, source: str, target: str) -> None:
         """Bring the refs below source below target, and delete those that are gone. Both end in a slash."""
@@ -76,6 +88,7 @@ class Remote:
 
     def push(self, new: str, old: str | None, ref: str) -> None:
         """Move the ref from old (None: it must not exist) to new, or raise Conflict, Refused, Unavailable."""
+        self.require_online()
         done = self.git.ask(
             *("push", "--quiet", "--no-verify", "--no-follow-tags", "--recurse-submodules=no"),
             *(f"--force-with-lease={ref}:{old or ''}", "--", self.name, f"{new}:{ref}"),
@@ -87,6 +100,7 @@ class Remote:
 
     def delete(self, refs: Mapping[str, str]) -> None:
         """Delete refs, each while it is at the commit given; Conflict, Refused or Unavailable if one is still there."""
+        self.require_online()
         leases = (f"--force-with-lease={ref}:{old}" for ref, old in refs.items())
         done = self.git.ask(
             *("push", "--quiet", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", *leases),
@@ -98,8 +112,10 @@ class Remote:
                 if ref in left:
                     judge(left[ref], "", old, f"{ref} of {redact(self.name)}", done)
 
-    def _fetch(self, refspec: str, *options: str) -> None:
+    def _fetch(self, refspec: str, *options: str, hold: Sequence[int] = ()) -> None:
+        self.require_online()
         done = self.git.ask(
+            *("-c", "gc.autoDetach=false", "-c", "maintenance.autoDetach=false"),  # or it outlives our lock
             *(
                 "fetch",
                 "--quiet",
@@ -110,6 +126,7 @@ class Remote:
             ),
             "--auto-maintenance" if self.maintained else "--no-auto-maintenance",
             *("--no-prune", *options, "--", self.name, refspec),
+            hold=hold,
         )
         if done.returncode:
             raise self._unavailable(done)

@@ -6,6 +6,7 @@ import functools
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from pathlib import Path
 
@@ -13,23 +14,24 @@ from ...core.errors import Invalid, MusterError, NotFound, Refused
 from ...core.snapshot import Change, Snapshot
 from ...core.terms import DEFAULT, Terms
 from . import history
-from .address import is_url, parse_url, redact
+from .address import is_url, redact
 from .checkout import delete_ref, move_branch, recover, tip_of
 from .commits import Commit, parse_commit
+from .fetched import FetchedTree
 from .history import LogEntry
-from .layout import Layout, Upstream, find_layout, origin_of, start_of, upstream_of
+from .layout import BRANCH, Layout, Upstream, check_branch, find_layout, origin_of, start_of, upstream_of
 from .merging import merged
-from .mirror import make_mirror, mirror_of
+from .mirror import Mirror, cache_directory
 from .objects import GitTree, ObjectPipe, is_oid
 from .process import Git, require_git
 from .remote import Remote, judge
+from .seen import Seen
 from .tips import Tip
 from .writing import write_commit, write_merge
 
 _HEADS, _TAGS, _UPSTREAM = "refs/heads/", "refs/tags/", "refs/muster/upstream/"
-_BRANCH = re.compile(r"(?!-)[^\x00-\x20\x7f~^:?*\[\\]+")
 _FROM_HEAD = re.compile(r"HEAD([~^].*)?")
-_NO_BRANCH = "name the branch with --branch"
+_NOBRANCH = "name the branch with --branch"
 
 
 class GitRepository:
@@ -50,19 +52,18 @@ class GitRepository:
     ) -> None:
         text = os.fspath(location)
         if branch is not None:
-            _check_branch(branch)
+            check_branch(branch)
         self.location, self._branch_given = redact(text), branch
         self._terms = terms
+        self._mirror: Mirror | None = None
         self._remote: Remote | None = None
         self._default = branch  # of a URL: what its HEAD named when we last looked
         if is_url(text) and not Path(text).exists():
-            self._mirror = mirror_of(text, cache)
-            address = parse_url(text)
-            self._git = Git(None, self._mirror, address.configuration, address.environment)
-            self._remote = Remote(self._git, address.url, self._mirror, maintained=True)
+            self._mirror = Mirror(text, cache or cache_directory(), terms)
+            self._git, self._pipe, self._remote = self._mirror.git, self._mirror.pipe, self._mirror.remote
         else:
             self._git = Git(start_of(Path(text).expanduser().absolute()), environment=environment)
-        self._pipe = ObjectPipe(self._git, self.location)
+            self._pipe = ObjectPipe(self._git, self.location)
         self._tip = Tip(self._git, self._pipe, f"{_HEADS}{branch}" if branch else "HEAD")
 
     def __enter__(self) -> GitRepository:
@@ -73,14 +74,14 @@ class GitRepository:
 
     def close(self) -> None:
         """End the process that reads objects. Another starts if this object is used again."""
-        self._pipe.close()
+        (self._mirror or self._pipe).close()
 
     # Reading
 
     def head(self) -> str | None:
         """Return the commit at the branch's tip, its objects at hand; None before the first commit."""
-        if self._remote is not None:
-            return self._follow(self._remote)
+        if self._mirror is not None:
+            return self._followed(self._mirror.head(self._branch_given))
         return self._tip.read()
 
     def authority(self) -> str | None:
@@ -89,8 +90,9 @@ class GitRepository:
 
         Refused if the branch has commits and its upstream does not exist.
         """
-        if self._remote is not None:
-            return self.head()
+        if self._mirror is not None:
+            self._mirror.remote.require_online()
+            return self._followed(self._mirror.head(self._branch_given, whole=True))
         upstream = self._upstream(self._own_branch())
         if upstream is None:
             return self.head()
@@ -117,17 +119,18 @@ class GitRepository:
             raise Invalid(
                 f"{revision!r} is not a revision", hint="give a commit, a branch, a git tag or a date"
             )
-        found = self._commit_here(revision) if self._remote is None or is_oid(revision) else None
-        if found is not None:
+        if self._mirror is not None and is_oid(revision) and self._mirror.has(revision):
+            return revision
+        if self._mirror is None and (found := self._commit_here(revision)) is not None:
             return found
-        tip = self.head() if self._remote is None else self._follow_named(self._remote, revision)
-        if self._remote is not None and tip and _FROM_HEAD.fullmatch(revision):
+        tip = self.head() if self._mirror is None else self._follow_named(self._mirror, revision)
+        if self._mirror is not None and tip and _FROM_HEAD.fullmatch(revision):
             revision = tip + revision.removeprefix("HEAD")  # over there, not the mirror's
         commit = self._commit_here(revision)
         moment = history.parse_moment(revision)
         if commit is None and moment and tip:
             commit = history.commit_at(self._git, tip, moment)
-        if commit is None and self._remote is None:
+        if commit is None and self._mirror is None:
             commit = self._commit_upstream(revision)
         if commit is None:
             raise NotFound(
@@ -139,8 +142,10 @@ class GitRepository:
         """Return the files of a commit, none of them read yet; of None, no files."""
         if commit is None:
             return Snapshot(None, {})
-        self._require(commit)
-        return Snapshot(commit, GitTree(self._git, self._pipe, commit))
+        if self._mirror is None or not is_oid(commit) or not self._mirror.has(commit):
+            self._require(commit)
+        tree = FetchedTree(self._mirror, commit) if self._mirror else GitTree(self._git, self._pipe, commit)
+        return Snapshot(commit, tree)
 
     def entries(self, commit: str) -> Iterator[tuple[str, str, int]]:
         """Yield (path, mode such as "100644", size in bytes) of everything in a commit, from one process."""
@@ -228,19 +233,17 @@ class GitRepository:
         there = {ref: oid for ref, oid in remote.refs(f"{source}*").items() if ref.startswith(source)}
         tips = {ref.removeprefix(source): oid for ref, oid in there.items()}
         if here != tips:
-            if self._remote is not None:
-                make_mirror(self._mirror, next(iter(tips.values()), None))
-            remote.fetch_all(source, target)
+            with self._kept(next(iter(tips.values()), None)):
+                remote.fetch_all(source, target)
             here = self._local_refs(target)
         return here
 
     def bring(self, ref: str, commit: str) -> bool:
         """Tell whether commit is here, or can be fetched by a ref of the repository that has the last word."""
         if self._commit_here(commit) is None and (remote := self._authority_remote()) is not None:
-            if self._remote is not None:
-                make_mirror(self._mirror, commit)
-            if ref in remote.refs(ref):
-                remote.fetch_objects(ref)
+            with self._kept(commit):
+                if ref in remote.refs(ref):
+                    remote.fetch_objects(ref)
         return self._commit_here(commit) is not None
 
     # Writing
@@ -249,8 +252,9 @@ class GitRepository:
         """Return a new commit that carries out change on parent. Nothing points at it yet."""
         if parent is not None:
             self._require(parent)
-        elif self._remote is not None:
-            make_mirror(self._mirror, None)
+        elif self._mirror is not None:
+            with self._kept(None):  # the commit must have somewhere to be
+                pass
         return write_commit(self._git, parent, change, author, at)
 
     def publish(self, new: str, old: str | None, branch: str | None = None) -> str | None:
@@ -262,11 +266,14 @@ class GitRepository:
         why.
         """
         if branch is not None:
-            _check_branch(branch)
+            check_branch(branch)
         if self._remote is not None:
             ref = f"{_HEADS}{branch or self._branch_of_remote(self._remote)}"
             self._remote.push(new, old, ref)
-            self._git.ask("update-ref", ref, new)
+            with self._kept(new):
+                self._git.ask("update-ref", ref, new)
+            if self._mirror is not None and branch is None:
+                self._mirror.believe(ref, new)
             return None
         own = self._own_branch()
         upstream = self._upstream(own)
@@ -276,7 +283,7 @@ class GitRepository:
             self._git.ask("update-ref", f"{_UPSTREAM}{moved.removeprefix(_HEADS)}", new)
             return self._catch_up(f"{_HEADS}{own}", new) if moved == upstream.ref else None
         if (target := branch or own) is None:
-            raise Refused(f"HEAD of {self.location} is detached: it is on no branch", hint=_NO_BRANCH)
+            raise Refused(f"HEAD of {self.location} is detached: it is on no branch", hint=_NOBRANCH)
         move_branch(self._git, self._layout, f"{_HEADS}{target}", new, old)
         return None
 
@@ -284,7 +291,10 @@ class GitRepository:
         """Point a ref that is no branch at new, from old (None: it must not exist), where the last word is."""
         if (remote := self._authority_remote()) is not None:
             remote.push(new, old, ref)
-        done = self._git.ask("update-ref", ref, new, *([] if remote is not None else [old or "0" * len(new)]))
+        with self._kept(new):
+            done = self._git.ask(
+                "update-ref", ref, new, *([] if remote is not None else [old or "0" * len(new)])
+            )
         if remote is None and done.returncode:
             judge(tip_of(self._git, ref), new, old, ref, done)
 
@@ -293,10 +303,17 @@ class GitRepository:
         if (remote := self._authority_remote()) is not None:
             remote.delete(refs)
             here = [self._kept_at(ref) for ref in refs]
-            self._git.run("update-ref", "--stdin", stdin="".join(f"delete {ref}\n" for ref in here).encode())
+            with self._kept(None):
+                self._git.run(
+                    "update-ref", "--stdin", stdin="".join(f"delete {ref}\n" for ref in here).encode()
+                )
             return
         for ref, old in refs.items():
             delete_ref(self._git, self._layout, ref, old)
+
+    def _kept(self, like: str | None) -> AbstractContextManager[object]:
+        """Where refs of a URL are about to move in its mirror: make it, and keep others from doing so."""
+        return nullcontext() if self._mirror is None else self._mirror.moving(like)
 
     def _kept_at(self, ref: str) -> str:
         """Where a ref of the remote that has the last word is kept here."""
@@ -314,7 +331,7 @@ class GitRepository:
 
     def recover(self) -> None:
         """Take back files that a killed `publish` moved ahead of their branch. The next one does so too."""
-        if self._remote is None:
+        if self._mirror is None:
             recover(self._git, self._layout)
 
     def author(self) -> str:
@@ -343,7 +360,7 @@ class GitRepository:
 
     def root(self) -> Path:
         """Return the directory that relative paths in the registry's configuration are relative to."""
-        return self._mirror if self._remote is not None else self._layout.root
+        return self._mirror.home if self._mirror is not None else self._layout.root
 
     def remote_url(self) -> str | None:
         """Return the URL that changes are pushed to, as git rewrites it and without credentials; None if nowhere."""
@@ -392,7 +409,7 @@ class GitRepository:
         return None if branch is None else upstream_of(self._layout, branch)
 
     def _upstream_remote(self, upstream: Upstream) -> Remote:
-        return Remote(self._git, upstream.remote, self._layout.common)
+        return Remote(self._git, upstream.remote, self._layout.common, offline=self._terms.offline)
 
     def _authority_remote(self) -> Remote | None:
         """The remote that has the last word; None if it is this repository."""
@@ -411,12 +428,15 @@ class GitRepository:
     def _require(self, commit: str) -> None:
         if not is_oid(commit):
             raise Invalid(f"{commit!r} is not a full commit id")
-        if self._commit_here(commit) is None:
+        known = (
+            self._mirror.require(commit, self._branch_given) if self._mirror else self._commit_here(commit)
+        )
+        if not known:
             raise NotFound(f"{self.location} has no commit {commit}")
 
     def _commit_here(self, revision: str) -> str | None:
         """Return the commit that revision names, without asking a remote."""
-        if self._remote is not None and not self._mirror.exists():
+        if self._mirror is not None and not self._mirror.is_made():
             return None
         found = self._pipe.read(f"{revision}^{{commit}}")
         return found.oid if found else None
@@ -424,7 +444,7 @@ class GitRepository:
     def _commit_upstream(self, branch: str) -> str | None:
         """Return the tip of a branch of the upstream, fetched; None if there is no such upstream or branch."""
         upstream = self._upstream(self._own_branch())
-        if upstream is None or not _BRANCH.fullmatch(branch):
+        if upstream is None or not BRANCH.fullmatch(branch):
             return None
         remote, source = self._upstream_remote(upstream), f"{_HEADS}{branch}"
         tip = remote.refs(source).get(source)
@@ -432,36 +452,26 @@ class GitRepository:
 
     # Following a remote
 
-    def _follow(self, remote: Remote, *named: str) -> str | None:
-        """Return the tip of a URL's branch, fetched, as are the named refs, if the mirror lacks it."""
-        given = f"{_HEADS}{self._branch_given}" if self._branch_given else None
-        refs = remote.refs(given or "HEAD", *named)
-        for ref in named:
-            if ref in refs:
-                make_mirror(self._mirror, refs[ref])
-                self._bring(remote, ref, ref, refs[ref])
-            elif tip_of(self._git, ref) is not None:
-                self._git.run("update-ref", "-d", ref)  # it is gone over there
-        ref, tip = given or refs.get("ref: HEAD", "HEAD"), refs.get(given or "HEAD")
-        if tip is None:
-            return None
-        make_mirror(self._mirror, tip)
-        if ref == "HEAD":  # detached, over there
-            return self._bring(remote, ref, f"{_UPSTREAM}HEAD", tip)
-        self._default = ref.removeprefix(_HEADS)
-        return self._bring(remote, ref, ref, tip)
+    def _followed(self, seen: Seen | None) -> str | None:
+        """The commit of a URL's branch; what HEAD names is remembered."""
+        if seen is not None and seen.ref.startswith(_HEADS):
+            self._default = seen.ref.removeprefix(_HEADS)
+        return seen.tip if seen is not None else None
+
+    def _follow_named(self, mirror: Mirror, revision: str) -> str | None:
+        """Return the tip of a URL's branch. What a name, or the one a revision begins with (`v1~2`), names is fetched."""
+        seen = mirror.head(self._branch_given, whole=True)
+        name = re.split(r"[~^@:]", revision, maxsplit=1)[0]
+        named = {f"{_HEADS}{name}", f"{_TAGS}{name}"} - {seen.ref if seen else ""}
+        if BRANCH.fullmatch(name) and not is_oid(name) and not self._terms.offline:
+            mirror.follow(named)
+        return self._followed(seen)
 
     def _bring(self, remote: Remote, source: str, target: str, tip: str) -> str:
         if tip_of(self._git, target) == tip:
             return tip
         remote.fetch(source, target, tip)
         return tip_of(self._git, target) or tip
-
-    def _follow_named(self, remote: Remote, revision: str) -> str | None:
-        """Like `_follow`, and fetch what a name, or the name a revision begins with (`v1~2`), stands for."""
-        name = re.split(r"[~^@:]", revision, maxsplit=1)[0]
-        named = (f"{_HEADS}{name}", f"{_TAGS}{name}") if _BRANCH.fullmatch(name) else ()
-        return self._follow(remote, *named)
 
     def _branch_of_remote(self, remote: Remote) -> str:
         if self._default is None:
@@ -480,13 +490,3 @@ class GitRepository:
         except MusterError as error:
             return f"your clone is behind: {error}; then `git pull`"
         return None
-
-
-def _check_branch(branch: str) -> None:
-    if (
-        not _BRANCH.fullmatch(branch)
-        or ".." in branch
-        or "@{" in branch
-        or branch.endswith(("/", ".lock", "."))
-    ):
-        raise Invalid(f"{branch!r} cannot name a branch")

@@ -77,6 +77,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fmt": ("checking", "Write files in their canonical form."),
     "policy": ("checking", "Show what guards each stage and alias, and try it on the past."),
     "owners": ("owners", "Tell the forge who owns which model."),
+    "cache": ("cache", "See what is kept on this machine, and take it away."),
     "completion": ("setup", "Print the script that completes commands in your shell."),
 }
 
