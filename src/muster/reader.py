@@ -195,10 +195,10 @@ class Reader:
 
     def birth(self) -> str:
         """Return the registry's first commit, which is the same in every clone; NotFound if it has none."""
-        head = self._commit or self._git.head()
+        head = self._commit or self._source.head()
         if head is None:
             raise NotFound(f"{self.location} has no commit yet", "run `muster init`")
-        return self._git.first(head)
+        return self._source.first(head)
 
     def _told(self, logged: LogEntry, concerns: Callable[[Event], bool]) -> Entry:
         """What one commit did, as far as it concerns."""

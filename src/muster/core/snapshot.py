@@ -39,7 +39,14 @@ class Snapshot:
 
     def apply(self, change: Change) -> Snapshot:
         """Return the registry as it would be after change."""
-        return Snapshot(None, Overlay(change.files, self.tree))
+        return self.over(Overlay(change.files, self.tree), names.REGISTRY in change.files)
+
+    def over(self, tree: Tree, other_registry: bool = False) -> Snapshot:
+        """Return the state whose files are tree, which lies over this one's; registry.yaml is the same unless said."""
+        state = Snapshot(None, tree)
+        if not other_registry and "registry" in self.__dict__:  # what is parsed already is not parsed again
+            state.__dict__["registry"] = self.registry
+        return state
 
     @cached_property
     def tree(self) -> Tree:
