@@ -40,6 +40,15 @@ OTHER_RULES = {
     "merges_cleanly": ("check BASE HEAD", "What HEAD changes did not change in BASE since."),
     "every_commit_is_sound": ("check BASE HEAD", "There are few enough commits for each to be judged."),
     "plan_is_clear": ("propose --from", "Each change of a plan file says one thing to do."),
+    "lock_is_clear": (
+        "pull --locked, outdated, update",
+        "A lock names each reference once, and its registry without a password.",
+    ),
+    "import_is_clear": ("import file", "Each version of a file to import says where its content is."),
+    "version_can_be_imported": (
+        "import file",
+        "Each version's content is stored and its operation can be planned.",
+    ),
     "artifact_is_stored": ("check --artifacts", "The artifact store has every object that a version names."),
     "history_only_grows": (
         "ci check, on a push",

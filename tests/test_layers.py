@@ -36,6 +36,7 @@ PURE = {
         "hashlib",
     ),
     *("itertools", "json", "math", "operator", "re", "shlex", "types", "typing", "unicodedata", "urllib"),
+    *("contextlib", "zlib"),  # zlib: bytes to bytes
 }
 ONLY_IN = {
     "yaml": ("muster.core.manifest", "muster.backends.formats"),
@@ -46,6 +47,12 @@ ONLY_IN = {
     "subprocess": (
         *("muster.backends.git", "muster.backends.forges.tokens", "muster.frontends.demo.scratch"),
         "muster.frontends.cli.watch",  # what its user types after --exec is a command to run
+        "muster.backends.sshsig",  # ssh-keygen signs: with agents and hardware keys, too
+    ),
+    "fsspec": (
+        "muster.backends.published.bucket",
+        "muster.backends.publication.store",
+        "muster.backends.artifacts",
     ),
     "git": ("muster.backends.git",),
     "sqlite3": ("muster.backends.index",),

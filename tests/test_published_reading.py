@@ -65,11 +65,14 @@ def test_what_needs_git_is_refused_and_says_where_git_is(tmp_path: Path) -> None
             lambda: registry.at("HEAD~1"),
             lambda: registry.set_alias("champion", "bikes/3"),
             lambda: registry.check(),
-            lambda: registry.birth(),
         ):
             with pytest.raises(Refused, match="published index") as caught:
                 ask()
             assert "https://git.example/ml/registry.git" in caught.value.hint
+
+
+def test_the_registrys_first_commit_is_what_the_root_says(top: Path) -> None:
+    assert opened(top).birth() == "b" * 40
 
 
 def test_a_branch_of_an_index_is_none(top: Path) -> None:

@@ -55,7 +55,7 @@ def test_every_schema_is_one_and_says_which(kind: str) -> None:
 
 def test_there_is_a_schema_file_for_each_kind_and_no_other() -> None:
     files = {path.name for path in resources.directory("schemas").iterdir()}
-    assert files == {f"{kind}.schema.json" for kind in (*schema.KINDS, "plan")}
+    assert files == {f"{kind}.schema.json" for kind in (*schema.KINDS, "plan", "import", "lock")}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from .core import holds
 from .core.errors import NotFound
-from .core.operations import LiftHold, RegisterVersion, SetAlias, SetStage
+from .core.operations import LiftHold, OnRegistered, RegisterVersion, SetAlias, SetStage
 from .core.requests import pointer as pointer_named
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ def lifting(snapshot: Snapshot, text: str) -> LiftHold:
 
 
 def _lifting(operation: Operation) -> Operation:
+    if isinstance(operation, OnRegistered) and isinstance(operation.operation, SetAlias | SetStage):
+        return replace(operation, operation=replace(operation.operation, lift=True))
     return (
         replace(operation, lift=True)
         if isinstance(operation, RegisterVersion | SetAlias | SetStage)

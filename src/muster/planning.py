@@ -14,6 +14,7 @@ from .core.snapshot import Snapshot
 from .judging import Judge
 
 if TYPE_CHECKING:
+    from .core.draft import Draft
     from .core.operations import Operation
     from .core.plans import Plan
 
@@ -53,7 +54,26 @@ class Planner(Judge):
         """The moment, UTC, as manifests write it."""
         return f"{self._clock().astimezone(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
 
-    def _plan(self, now: Snapshot, wanted: tuple[Operation, ...]) -> Plan:
+    def rollback_operations(
+        self, pointer: str, to: int | None = None, reason: str = ""
+    ) -> tuple[Operation, ...]:
+        """Return the operations that take pointer (`bikes/production`, `bikes@champion`) back, and hold it there.
+
+        Until a person lifts the hold, no automation moves the pointer on.
+        """
+        from .core import requests
+        from .core.holds import Hold
+
+        now = self.upstream()
+        target = requests.pointer(now, pointer)
+        back = requests.rollback(now, target, self._states(now, target), to)
+        if not isinstance(back.expect, int):  # it points at nothing now, so nothing is taken away
+            return (back,)
+        hold = Hold((back.expect,), self.author, self.now, reason.strip() or "rolled back")
+        return (replace(back, hold=hold),)
+
+    def _plan(self, now: Snapshot, wanted: tuple[Operation, ...], draft: Draft | None = None) -> Plan:
+        """The plan of what is wanted on now; of `draft`, where that has been carried out on it already."""
         from .core import plans
         from .holding import with_author
 
@@ -61,7 +81,8 @@ class Planner(Judge):
             raise NotFound(
                 f"{self.location} is not a registry: it has no {names.REGISTRY}", "run `muster init`"
             )
-        return plans.make(now, *with_author(lambda: self.author, now, wanted, self._evidence(now)))
+        wanted, evidence = with_author(lambda: self.author, now, wanted, self._evidence(now))
+        return plans.make(now, wanted, evidence) if draft is None else plans.of_draft(draft, evidence)
 
     def _write(self, plan: Plan, reason: str) -> str:
         from .core.message import message

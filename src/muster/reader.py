@@ -28,10 +28,13 @@ if TYPE_CHECKING:
     from .core.events import Event
     from .core.history import Entry
     from .core.models import ModelVersion, RegisteredModel
+    from .core.paging import Page
     from .core.policy import Policy
     from .holding import Held
+    from .indexing import Indexing
     from .placing import Candidate
     from .pulling import Pulled
+    from .searching import Searching
     from .watching import OnChange, OnError, Watch
 
 R = TypeVar("R", bound="Reader")
@@ -68,7 +71,8 @@ class Reader:
     ) -> None:
         self._cache = Path(cache) if cache is not None else cache_directory()
         self._source: Source = open_source(location, branch, self._cache, environment, terms)
-        self._commit = ""
+        self._commit, self._branch = "", branch
+        self._indexes: list[Indexing] = []  # one, once it was asked for; shared with what `at` returns
         self._resolved = lru_cache(_KEPT)(partial(_resolve_at, self._source))  # each is true for ever
 
     @property
@@ -101,12 +105,6 @@ class Reader:
         """Return the registry as it is now, or as it was where `at` says so."""
         return self._source.snapshot(self._commit or self._source.head())
 
-    def _everything(self) -> Snapshot:
-        """The registry as it is now, most of which will be read."""
-        snapshot = self.snapshot()
-        snapshot.expect(names.MODELS)
-        return snapshot
-
     @of_one_state
     def get(self, reference: str) -> ModelVersion:
         """Return the version that reference names."""
@@ -117,43 +115,64 @@ class Reader:
         """Return one registered model."""
         return self.snapshot().model(name)
 
-    @of_one_state
     def models(self) -> list[RegisteredModel]:
         """Return every registered model, by name. One that cannot be read has its `problem`."""
-        snapshot = self._everything()
-        return [snapshot.listed_model(name) for name in snapshot.models()]
+        return self.search_models()
 
     @of_one_state
     def versions(self, model: str) -> list[ModelVersion]:
         """Return every version of a model, the newest first. One that cannot be read has its `problem`."""
         snapshot = self.snapshot()
         snapshot.model_document(model)
-        snapshot.expect(names.path("model", model).rpartition("/")[0])
-        return [snapshot.listed_version(model, number) for number in reversed(snapshot.versions(model))]
+        return self._searching.versions_of(snapshot, model)
 
-    @of_one_state
     def search(
         self, filter: str = "", order_by: Sequence[str] | str = (), max_results: int | None = None
     ) -> list[ModelVersion]:
         """Return the versions that filter describes, in order: MLflow's grammar and more, see `muster search --help`."""
-        from .core import query
+        return list(self.search_page(filter, order_by, max_results).rows)
 
-        condition, order = query.parse(filter, "versions"), query.parse_order(order_by, "versions")
-        snapshot = self._everything()
-        every = (snapshot.listed_version(m, n) for m in snapshot.models() for n in snapshot.versions(m))
-        return query.sorted_rows((v for v in every if query.matches(condition, v)), order)[:max_results]
-
-    @of_one_state
     def search_models(
         self, filter: str = "", order_by: Sequence[str] | str = (), max_results: int | None = None
     ) -> list[RegisteredModel]:
         """Return the models that filter describes, in order."""
-        from .core import query
+        return list(self.search_models_page(filter, order_by, max_results).rows)
 
-        condition, order = query.parse(filter, "models"), query.parse_order(order_by, "models")
-        return query.sorted_rows((m for m in self.models() if query.matches(condition, m)), order)[
-            :max_results
-        ]
+    @of_one_state
+    def search_page(
+        self,
+        filter: str = "",
+        order_by: Sequence[str] | str = (),
+        max_results: int | None = None,
+        page_token: str = "",
+    ) -> Page[ModelVersion]:
+        """Return the first versions that `search` finds, or with a page's `next_page_token` those that follow it.
+
+        What is written between two pages moves nothing: a version that stays as it is comes once. Invalid for a token
+        that was given for another filter or order.
+        """
+        return self._searching.versions(filter, order_by, max_results, page_token)
+
+    @of_one_state
+    def search_models_page(
+        self,
+        filter: str = "",
+        order_by: Sequence[str] | str = (),
+        max_results: int | None = None,
+        page_token: str = "",
+    ) -> Page[RegisteredModel]:
+        """Return the first models that `search_models` finds, or those that follow: see `search_page`."""
+        return self._searching.models(filter, order_by, max_results, page_token)
+
+    @property
+    def _searching(self) -> Searching:
+        from .backends.git import GitRepository
+        from .indexing import Indexing
+        from .searching import Searching
+
+        if not self._indexes and isinstance(self._source, GitRepository):
+            self._indexes.append(Indexing(self._source, self._branch, self._cache))
+        return Searching(self._source, self._commit, *self._indexes)
 
     def history(self, subject: str = "", limit: int | None = None) -> Iterator[Entry]:
         """Yield what happened, newest first: to the registry, or to a model, version, alias or stage named by subject."""
@@ -188,10 +207,10 @@ class Reader:
 
     def birth(self) -> str:
         """Return the registry's first commit, which is the same in every clone; NotFound if it has none."""
-        head = self._commit or self._git.head()
+        head = self._commit or self._source.head()
         if head is None:
             raise NotFound(f"{self.location} has no commit yet", "run `muster init`")
-        return self._git.first(head)
+        return self._source.first(head)
 
     def _told(self, logged: LogEntry, concerns: Callable[[Event], bool]) -> Entry:
         """What one commit did, as far as it concerns."""
@@ -369,6 +388,8 @@ class Reader:
     def close(self) -> None:
         """Let go of the processes that read the repository."""
         self._source.close()
+        for index in self._indexes:
+            index.close()
 
     def __enter__(self: R) -> R:
         return self

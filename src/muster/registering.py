@@ -12,7 +12,7 @@ from .backends.artifacts.progress import Progress
 from .backends.git import code_state
 from .core import registration
 from .core.errors import Conflict
-from .core.models import Code, Stored
+from .core.models import Code, Described, Stored
 from .core.operations import RegisterVersion
 from .core.plans import Plan
 from .core.registration import Registration
@@ -36,18 +36,29 @@ def prepare(
     What policy or a name in use would refuse is refused before a byte is stored. `registry` is the registry's own
     work tree, which is never taken for the training code.
     """
-    path = Path(said.path)
-    described, code = formats.describe(path, said.format), _training_code(path, registry)
-    if said.model_card is not None:
-        described = replace(described, model_card_sections=formats.sections(Path(said.model_card)))
+    code = _training_code(Path(said.path), registry)
+    described = described_as_said(said)
 
     def wanted(stored: Stored) -> RegisterVersion:
-        return registration.request(said, described, stored, by, at, code, path.is_file())
+        return registration.request(said, described, stored, by, at, code, Path(said.path).is_file())
 
     if not dry_run:
         _refuse_early(plan, replace(wanted(registration.placeholder(said)), allow_duplicate=True))
+    return wanted(content_of(said, store, progress, dry_run))
+
+
+def described_as_said(said: Registration) -> Described:
+    """Return what the files at a registration's path say of themselves, and its model card's sections."""
+    described = formats.describe(Path(said.path), said.format)
+    if said.model_card is None:
+        return described
+    return replace(described, model_card_sections=formats.sections(Path(said.model_card)))
+
+
+def content_of(said: Registration, store: ArtifactStore, progress: Progress, dry_run: bool) -> Stored:
+    """Store what is at a registration's path, or in a dry run only read it."""
     beside = {name: Path(card) for name, card in said.beside.items()}
-    return wanted((store.digest if dry_run else store.take)(path, progress, beside))
+    return (store.digest if dry_run else store.take)(Path(said.path), progress, beside)
 
 
 def _refuse_early(plan: Callable[[RegisterVersion], Plan], wanted: RegisterVersion) -> None:

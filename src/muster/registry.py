@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
@@ -29,8 +29,11 @@ if TYPE_CHECKING:
     from .core.operations import Expect, Operation
     from .core.plans import Plan
     from .core.registration import Registration
+    from .core.snapshot import Snapshot
+    from .locking import LockedRegistry
     from .outcomes import Outcome, Proposed
     from .proposing import Proposals
+    from .transaction import Transaction
 
 ATTEMPTS = 20  # how often a write is planned again after losing a race
 
@@ -112,10 +115,13 @@ class Registry(Planner):
 
     def submit(self, *wanted: Operation, reason: str = "") -> Outcome:
         """Carry out operations as one commit, or raise. After a lost race they are planned and checked again."""
+        return self._submit(lambda now: self._plan(now, wanted), reason)
+
+    def _submit(self, planned: Callable[[Snapshot], Plan], reason: str) -> Outcome:
         from .outcomes import Outcome
 
         for attempt in range(ATTEMPTS):
-            plan = self._plan(self.upstream(), wanted)
+            plan = planned(self.upstream())
             plan.require_sound()
             if not plan.change:
                 return Outcome(plan.before.commit)
@@ -147,6 +153,26 @@ class Registry(Planner):
         from .proposing import Proposals
 
         return Proposals(self)
+
+    @contextmanager
+    def transaction(self, reason: str = "", *, propose: bool = False) -> Iterator[Transaction]:
+        """Collect writes in a `with` block, and carry all of them out at its end as one commit, or none of them.
+
+        An exception in the block, one operation that cannot be planned, one finding: and nothing is written. To
+        `propose` is to put that commit on a branch of its own.
+        """
+        from .transaction import Transaction
+
+        collected = Transaction(self)
+        yield collected
+        self.carry_out(collected, reason, propose)
+
+    def carry_out(self, collected: Transaction, reason: str = "", propose: bool = False) -> None:
+        """Carry out what a transaction has collected, whose `outcome` says what came of it: see `transaction`."""
+        if len(collected):
+            wanted, planned = collected.operations, collected.planned
+            done = self.propose(*wanted, reason=reason) if propose else self._submit(planned, reason)
+            collected.outcome = done
 
     def _publish(self, plan: Plan, reason: str) -> Outcome:
         from .outcomes import Outcome
@@ -240,6 +266,20 @@ class Registry(Planner):
 
         return prepare(self, reference, to, model, tuple(aliases), stage, progress or silent, dry_run)
 
+    def create_model(
+        self,
+        name: str,
+        *,
+        description: str = "",
+        owners: Iterable[str] = (),
+        tags: Mapping[str, str] | None = None,
+        reason: str = "",
+    ) -> Outcome:
+        """Make a model that has no version yet; Conflict if there is one of that name."""
+        from .core.operations import CreateModel
+
+        return self.submit(CreateModel(name, description, tuple(owners), tags or {}), reason=reason)
+
     def set_alias(self, alias: str, reference: str, *, expect: Expect = None, reason: str = "") -> Outcome:
         """Point alias at the version that reference names."""
         from .core.operations import SetAlias
@@ -271,24 +311,6 @@ class Registry(Planner):
         """Move a stage or an alias back to the version that held it before, or to an earlier holder."""
         wanted = self.rollback_operations(pointer, to, _required(reason, "roll back"))
         return self.submit(*wanted, reason=reason)
-
-    def rollback_operations(
-        self, pointer: str, to: int | None = None, reason: str = ""
-    ) -> tuple[Operation, ...]:
-        """Return the operations that take pointer (`bikes/production`, `bikes@champion`) back, and hold it there.
-
-        Until a person lifts the hold, no automation moves the pointer on.
-        """
-        from .core import requests
-        from .core.holds import Hold
-
-        now = self.upstream()
-        target = requests.pointer(now, pointer)
-        back = requests.rollback(now, target, self._states(now, target), to)
-        if not isinstance(back.expect, int):  # it points at nothing now, so nothing is taken away
-            return (back,)
-        hold = Hold((back.expect,), self.author, self.now, reason.strip() or "rolled back")
-        return (replace(back, hold=hold),)
 
     def lift_hold(self, pointer: str, *, reason: str) -> Outcome:
         """Let a stage or an alias go that waits for a person after a rollback."""
@@ -336,6 +358,12 @@ class Registry(Planner):
 
         wanted = requests.deletion(self.upstream(), reference, self.author, self.now, reason)
         return self.submit(wanted, reason=reason)
+
+    def locked(self, path: str | os.PathLike[str] = "muster.lock") -> LockedRegistry:
+        """Return the registry as a lock file has it: what is pulled from it is what was locked, or nothing."""
+        from .locking import LockedRegistry, read
+
+        return LockedRegistry(self, read(path))
 
     # --- the backends --------------------------------------------------------------------------------------------
 

@@ -30,6 +30,9 @@ class Source(Protocol):
     def commit_of(self, revision: str) -> str:
         """Return the commit that revision names; NotFound if it is none that can be read here."""
 
+    def first(self, commit: str) -> str:
+        """Return the commit with which the history of a commit begins: the same wherever the registry is read from."""
+
     def root(self) -> Path:
         """Return the directory that relative paths in the registry's configuration are relative to."""
 

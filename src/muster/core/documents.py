@@ -33,12 +33,12 @@ def manifest_from(document: Any, path: str = "") -> Manifest:
             created_by=document["created_by"],
             artifacts=tuple(_artifact_from(a) for a in _list(document, "artifacts")),
             label=document.get("label"),
-            signature=_signature_from(document.get("signature")),
+            signature=signature_from(document.get("signature")),
             input_example=document.get("input_example"),
             requirements=tuple(_list(document, "requirements")),
             metrics=_mapping(document, "metrics"),
             params=_mapping(document, "params"),
-            lineage=_lineage_from(_mapping(document, "lineage")),
+            lineage=lineage_from(_mapping(document, "lineage")),
             model_card=document.get("model_card"),
             model_card_sections=tuple(map(str, _list(document, "model_card_sections"))),
             extra=_mapping(document, "extra"),
@@ -137,7 +137,8 @@ def _artifact_to(artifact: Artifact) -> dict[str, Any]:
     }
 
 
-def _signature_from(document: Mapping[str, Any] | None) -> Signature | None:
+def signature_from(document: Mapping[str, Any] | None) -> Signature | None:
+    """Return the signature in document, None for none."""
     if document is None:
         return None
     parts = (document.get(key) for key in ("inputs", "outputs", "params"))
@@ -151,7 +152,8 @@ def _signature_to(signature: Signature | None) -> dict[str, Any] | None:
     return {key: [Inline(column) for column in part] for key, part in parts.items() if part is not None}
 
 
-def _lineage_from(document: Mapping[str, Any]) -> Lineage:
+def lineage_from(document: Mapping[str, Any]) -> Lineage:
+    """Return the lineage in document, which is as its schema says."""
     return Lineage(
         source=document.get("source", ""),
         run=Run(**document["run"]) if "run" in document else None,

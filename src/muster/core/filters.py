@@ -246,7 +246,7 @@ MODEL_FIELDS: Final[Mapping[str, Field[RegisteredModel]]] = {
     ),
 }
 
-_OPPOSITE: Final[Mapping[str, Operator]] = {
+OPPOSITE: Final[Mapping[str, Operator]] = {
     "!=": "=",
     "NOT IN": "IN",
     "NOT LIKE": "LIKE",
@@ -285,7 +285,7 @@ def sorted_rows(rows: Iterable[Row], order: Sequence[Order]) -> list[Row]:
     """Return rows in order, ties by name and then by version from high to low."""
     result = sorted(rows, key=_by_name)
     for key in reversed(order):
-        values = [(_sort_value(row, key), row) for row in result]
+        values = [(sort_value(row, key), row) for row in result]
         present = [(value, row) for value, row in values if value is not None]
         present.sort(key=lambda pair: pair[0], reverse=key.descending)
         result = [row for _, row in present] + [row for value, row in values if value is None]
@@ -330,16 +330,16 @@ _TESTS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 
 
 def _satisfies(values: tuple[Value, ...], operator: Operator, wanted: Value | tuple[Value, ...]) -> bool:
-    if operator in _OPPOSITE:
-        return bool(values) and not _satisfies(values, _OPPOSITE[operator], wanted)
+    if operator in OPPOSITE:
+        return bool(values) and not _satisfies(values, OPPOSITE[operator], wanted)
     if isinstance(wanted, tuple):
-        forms = (form for value in values for form in _forms(value))
-        return any(form in wanted for form in forms if not isinstance(form, bool))  # True equals 1 in Python
+        read = (form for value in values for form in forms(value))
+        return any(form in wanted for form in read if not isinstance(form, bool))  # True equals 1 in Python
     test = _TESTS[operator]
-    return any(test(form, wanted) for value in values for form in _forms(value) if _comparable(form, wanted))
+    return any(test(form, wanted) for value in values for form in forms(value) if _comparable(form, wanted))
 
 
-def _forms(value: Value) -> tuple[Value, ...]:
+def forms(value: Value) -> tuple[Value, ...]:
     """Every way to read value: a number is also its text, and a text is also the number or flag it spells."""
     if isinstance(value, bool):
         return (value, "true" if value else "false")
@@ -393,7 +393,7 @@ def _by_name(row: ModelVersion | RegisteredModel) -> tuple[str, int]:
     return (row.model, -row.version) if isinstance(row, ModelVersion) else (row.name, 0)
 
 
-def _sort_value(row: ModelVersion | RegisteredModel, order: Order) -> tuple[int, Any] | None:
+def sort_value(row: ModelVersion | RegisteredModel, order: Order) -> tuple[int, Any] | None:
     """Return what row is sorted by, None when it has nothing; of tags and parameters, numbers go first."""
     fields: Mapping[str, Field[Any]] = VERSION_FIELDS if isinstance(row, ModelVersion) else MODEL_FIELDS
     scalar = fields[order.attribute.kind].type == "scalar"
@@ -404,5 +404,5 @@ def _sort_value(row: ModelVersion | RegisteredModel, order: Order) -> tuple[int,
 def _rank(value: Value, scalar: bool) -> tuple[int, Any]:
     if not scalar:
         return (0, value)
-    numbers = [f for f in _forms(value) if isinstance(f, int | float) and not isinstance(f, bool)]
-    return (0, numbers[0]) if numbers else (1, next(f for f in _forms(value) if isinstance(f, str)))
+    numbers = [f for f in forms(value) if isinstance(f, int | float) and not isinstance(f, bool)]
+    return (0, numbers[0]) if numbers else (1, next(f for f in forms(value) if isinstance(f, str)))

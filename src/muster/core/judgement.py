@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -26,6 +26,7 @@ class Judgement:
         self.original, self.after, self.change, self.evidence = original, after, change, evidence
         self.before = with_renames(original, change)
         self._policies: dict[str, Policy] = {}
+        self._pointers: dict[tuple[str, str], Mapping[str, list[str]]] = {}
 
     @cached_property
     def events(self) -> list[Event]:
@@ -39,6 +40,15 @@ class Judgement:
         for name in self.after.names_taken():
             folded.setdefault(names.fold(name), []).append(name)
         return folded
+
+    def pointers_folded(self, kind: names.Kind, model: str) -> Mapping[str, list[str]]:
+        """Return the aliases, stages or labels a model has after the change, by what they are compared by."""
+        if (kind, model) not in self._pointers:
+            folded: dict[str, list[str]] = {}
+            for name in self.after.pointers(kind, model):
+                folded.setdefault(compared_by(kind, name), []).append(name)
+            self._pointers[kind, model] = folded
+        return self._pointers[kind, model]
 
     @cached_property
     def declared_stages(self) -> frozenset[str]:
@@ -71,6 +81,11 @@ class Judgement:
     @cached_property
     def _problem_with_registry(self) -> Finding | None:
         return _problem(self.before, "registry", names.REGISTRY)
+
+
+def compared_by(kind: names.Kind, name: str) -> str:
+    """Return what a pointer's name is compared by: of a label or a stage `1.0` and `1-0` are two, of an alias one."""
+    return names.fold(name) if kind == "alias" else name.casefold()
 
 
 def _problem(state: Snapshot, kind: str, path: str) -> Finding | None:
@@ -108,7 +123,9 @@ class Case:
     @cached_property
     def document(self) -> Document:
         """The file's new content, parsed; Invalid if it is not strict YAML."""
-        return manifest.parse_marked(self.data or b"", self.path)
+        if self.data is None:
+            return Document(None, b"")
+        return Document(self.after.tree.document(self.path), self.data)
 
     @cached_property
     def manifest(self) -> Manifest:

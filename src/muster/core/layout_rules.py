@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from . import dvcconfig, dvcfile, manifest, names, schema
 from .errors import Finding
-from .judgement import Case
+from .judgement import Case, compared_by
 
 MAX_BYTES = manifest.MAX_BYTES  # bytes one file may have
 _DVC_FILES = (".dvcignore", ".dvc/.gitignore", names.DVC_CONFIG)
@@ -115,12 +115,9 @@ def names_are_distinct(case: Case) -> Iterator[Finding]:
     match place.kind:
         case "model":
             alike = [n for n in case.judgement.folded_models.get(names.fold(name), []) if n != name]
-        case "alias":
-            there = case.after.pointers("alias", place.model)
-            alike = [n for n in there if n != name and names.fold(n) == names.fold(name)]
-        case "label" | "stage":
-            there = case.after.pointers(place.kind, place.model)
-            alike = [n for n in there if n != name and n.casefold() == name.casefold()]
+        case "alias" | "label" | "stage":
+            there = case.judgement.pointers_folded(place.kind, place.model)
+            alike = [n for n in there.get(compared_by(place.kind, name), []) if n != name]
         case _:
             return
     for other in alike:

@@ -201,9 +201,13 @@ def _represent_str(dumper: Any, text: str) -> Any:
     style, text = None, str.__str__(text)  # what a subclass holds, whatever it prints as
     if "\n" in text:
         style = "|"
-    elif re.fullmatch(_AMBIGUOUS, text) or text in _CONSTANTS or _NOT_FINITE.fullmatch(text):
+    elif text in _CONSTANTS or (_MAYBE_BENT.match(text) and _is_bent(text)):
         style = "'"
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+def _is_bent(text: str) -> bool:
+    return bool(re.fullmatch(_AMBIGUOUS, text) or _NOT_FINITE.fullmatch(text))
 
 
 def _represent_float(dumper: Any, number: float) -> Any:

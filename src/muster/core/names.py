@@ -134,6 +134,7 @@ def decode(segment: str) -> str:
     return name
 
 
+@lru_cache(1 << 16)  # whoever plans, tells and judges a change asks of each of its paths
 def locate(path: str) -> Place | None:
     """Tell what lives at path, or None when nothing of the registry may live there."""
     if path == REGISTRY:
@@ -160,6 +161,7 @@ def path_of(place: Place) -> str:
     return f"{model_directory(place.model)}/{_PATTERNS[place.kind].format(encode(place.name))}"
 
 
+@lru_cache(1 << 16)
 def path(kind: Kind, model: str, name: str | int = "") -> str:
     """Return the path of one thing of a model, such as `path("version", "bikes", 3)`."""
     return path_of(Place(kind, model, str(name)))

@@ -12,14 +12,15 @@ from typing import Any
 
 from . import codeowners, departures, documents, dvcfile, holds, manifest, names
 from .departures import Files
-from .errors import Conflict, Integrity, Invalid, NotFound
+from .draft import Draft, dvc_file
+from .draft import find_version as find_version
+from .errors import Conflict, Invalid, NotFound
 from .events import events, summary
 from .holds import Hold
 from .models import Evaluation, Manifest, Stored, Tags
 from .policy import Pointer, Policy
 from .preconditions import Expect as Expect
 from .preconditions import (
-    require_distinct,
     require_expected,
     require_name,
     require_reason,
@@ -180,10 +181,40 @@ class SyncOwners:
     """Write into CODEOWNERS who owns which model. Operations that change owners keep its block current themselves."""
 
 
+@dataclass(frozen=True, slots=True)
+class OnRegistered:
+    """An operation on a version that the same plan registers: on whichever number that is given, or has already.
+
+    `nth` says which registration, counted from 0; the `operation`'s own version number is ignored.
+    """
+
+    nth: int
+    operation: SetAlias | SetStage | Annotate | Yank
+
+    @property
+    def model(self) -> str:
+        """The model of that version."""
+        return self.operation.model
+
+
 Operation = (
     CreateModel
     | RegisterVersion
     | SetAlias
+    | DeleteAlias
+    | SetStage
+    | LiftHold
+    | Annotate
+    | AnnotateModel
+    | Yank
+    | RenameModel
+    | DeleteVersion
+    | DeleteModel
+    | SyncOwners
+    | OnRegistered
+)
+_Planned = (
+    SetAlias
     | DeleteAlias
     | SetStage
     | LiftHold
@@ -202,12 +233,38 @@ def plan(snapshot: Snapshot, *operations: Operation) -> Change:
 
     Raises NotFound, Invalid, or Conflict where an expectation does not hold. An empty change means: it is so already.
     """
-    files: Files = {}
-    for operation in operations:
-        files |= _files(snapshot.apply(Change(files)) if files else snapshot, operation)
-    files |= codeowners.following(snapshot, files)
-    change = Change({path: data for path, data in files.items() if not _is_so(snapshot, path, data)})
+    change = change_of(drafted(snapshot, operations))
     return replace(change, message=summary(events(snapshot, change))) if change else change
+
+
+def drafted(snapshot: Snapshot, operations: Iterable[Operation]) -> Draft:
+    """Return what operations, carried out on snapshot in turn, lead to. Raises what `plan` raises."""
+    draft = Draft(snapshot)
+    for operation in operations:
+        carry_out(draft, operation)
+    return draft
+
+
+def carry_out(draft: Draft, operation: Operation) -> None:
+    """Carry out one more operation on a draft, which stays as it was where that raises what `plan` raises."""
+    if isinstance(operation, OnRegistered):
+        model, version = draft.registered[operation.nth]
+        operation = replace(operation.operation, model=model, version=version)
+    if isinstance(operation, RegisterVersion):
+        number, files = _register(draft, operation)
+        draft.write(files)
+        draft.registered.append((operation.model, number))
+    elif isinstance(operation, CreateModel):
+        draft.write(_create(draft, operation))
+    else:
+        draft.write(_files(draft.state, operation))
+
+
+def change_of(draft: Draft) -> Change:
+    """Return what a draft changes, without a message."""
+    before, files = draft.before, dict(draft.written)
+    files |= codeowners.following(before, files)
+    return Change({path: data for path, data in files.items() if not _is_so(before, path, data)})
 
 
 def _is_so(snapshot: Snapshot, path: str, data: bytes | None) -> bool:
@@ -221,28 +278,8 @@ def _is_so(snapshot: Snapshot, path: str, data: bytes | None) -> bool:
         return False
 
 
-def find_version(snapshot: Snapshot, model: str, stored: Stored) -> int | None:
-    """Return the newest version of model with exactly this content.
-
-    Integrity if DVC's address, an MD5, is that of a version with other files.
-    """
-    for number in reversed(snapshot.versions(model)):
-        data = dvcfile.dump(_dvc_file(stored, number))
-        if snapshot.tree.holds(names.path("dvc", model, number), data):
-            if {f.path: f.sha256 for f in snapshot.manifest(model, number).files} == {
-                f.path: f.sha256 for f in stored.files
-            }:
-                return number
-            raise Integrity(f"{model}/{number} has other files under the same MD5, {stored.oid}")
-    return None
-
-
-def _files(snapshot: Snapshot, operation: Operation) -> Files:
+def _files(snapshot: Snapshot, operation: _Planned) -> Files:
     match operation:
-        case CreateModel():
-            return _create(snapshot, operation)
-        case RegisterVersion():
-            return _register(snapshot, operation)
         case SetAlias():
             require_expected(snapshot, Pointer("alias", operation.model, operation.alias), operation.expect)
             return _set_alias(snapshot, operation)
@@ -270,35 +307,37 @@ def _files(snapshot: Snapshot, operation: Operation) -> Files:
             return codeowners.synced(snapshot)
 
 
-def _create(snapshot: Snapshot, new: CreateModel) -> Files:
-    path = names.path("model", new.name)
+def _create(draft: Draft, new: CreateModel) -> Files:
+    path, snapshot = names.path("model", new.name), draft.state
     require_name(names.problem_with_model_name(new.name), path)
     if path in snapshot:
         snapshot.model_document(new.name)  # says so where the name was left behind by a rename
         raise Conflict(f"model {new.name!r} exists already")
-    require_distinct(snapshot, new.name)
+    draft.require_distinct(new.name)
     document = {"schema": SCHEMA_VERSION, "name": new.name}
     optional = {"description": new.description, "owners": list(new.owners), "tags": dict(new.tags)}
     return {path: manifest.dump({**document, **{k: v for k, v in optional.items() if v}}, "model")}
 
 
-def _register(snapshot: Snapshot, new: RegisterVersion) -> Files:
-    model = new.model
+def _register(draft: Draft, new: RegisterVersion) -> tuple[int, Files]:
+    """The number of the version that has the content, and the files that make it so."""
+    model, snapshot = new.model, draft.state
     files: Files = {}
     if not snapshot.has_model(model):
-        files |= _create(snapshot, CreateModel(model, owners=(new.manifest.created_by,)))
-    elif not new.allow_duplicate and (there := find_version(snapshot, model, new.stored)) is not None:
-        return _pointers_of(snapshot, new, there)
-    number = max(snapshot.numbers_taken(model), default=0) + 1
+        files |= _create(draft, CreateModel(model, owners=(new.manifest.created_by,)))
+    elif not new.allow_duplicate and (there := draft.version_with(model, new.stored)) is not None:
+        return there, _pointers_of(snapshot, new, there)
+    number = draft.next_number(model)
     files[names.path("version", model, number)] = manifest.dump(
         documents.manifest_to(replace(new.manifest, version=number)), "version"
     )
-    files[names.path("dvc", model, number)] = dvcfile.dump(_dvc_file(new.stored, number))
+    files[names.path("dvc", model, number)] = dvcfile.dump(dvc_file(new.stored, number))
     if label := new.manifest.label:
         files |= _set_label(snapshot, model, label, number)
-    after = snapshot.apply(Change(files))
-    files |= _annotate(after, Annotate(model, number, new.description or None, new.tags))
-    return files | _pointers_of(after, new, number)
+    after = snapshot.apply(Change(dict(files)))
+    if new.description or new.tags:
+        files |= _annotate(after, Annotate(model, number, new.description or None, new.tags))
+    return number, files | _pointers_of(after, new, number)
 
 
 def _pointers_of(snapshot: Snapshot, new: RegisterVersion, number: int) -> Files:
@@ -410,7 +449,7 @@ def _annotations(snapshot: Snapshot, model: str, version: int) -> tuple[str, dic
     if path not in snapshot:
         return path, {"schema": SCHEMA_VERSION}
     documents.annotations_from(document := snapshot.document(path), path)  # Invalid if it cannot be added to
-    return path, document
+    return path, dict(document)
 
 
 def _annotations_file(path: str, document: dict[str, Any]) -> Files:
@@ -426,10 +465,6 @@ def _annotate_model(snapshot: Snapshot, said: AnnotateModel) -> Files:
         _put(document, "owners", list(said.owners))
     _put_tags(document, said.tags, said.without_tags)
     return {names.path("model", said.model): manifest.dump(document, "model")}
-
-
-def _dvc_file(stored: Stored, number: int) -> dvcfile.DvcFile:
-    return dvcfile.DvcFile(oid=stored.oid, size=stored.size, nfiles=len(stored.files), path=str(number))
 
 
 def _put(document: dict[str, Any], key: str, value: Any) -> None:

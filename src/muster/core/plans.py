@@ -6,10 +6,11 @@ The same value is the dry run, the review page and what is executed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from . import checks, names, operations
+from .draft import Draft
 from .errors import Finding, Invalid, MusterError, ReviewNeeded
 from .events import Event, events, summary
 from .operations import Operation
@@ -36,6 +37,8 @@ class Plan:
     review: tuple[str, ...] = ()
     pre_approved: tuple[str, ...] = ()
     judged_at: datetime | None = None
+    registered: tuple[tuple[str, int], ...] = ()
+    writers: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def summary(self) -> str:
@@ -104,8 +107,15 @@ def review_of(proposal: Proposal | None, authors: tuple[str, ...]) -> Review | N
 
 def make(before: Snapshot, wanted: tuple[Operation, ...], evidence: Evidence) -> Plan:
     """Return the plan that carries out what is wanted on before. Raises what `operations.plan` raises."""
-    change = operations.plan(before, *wanted)
-    return judged(before, change, before.apply(change), evidence)
+    return of_draft(operations.drafted(before, wanted), evidence)
+
+
+def of_draft(draft: Draft, evidence: Evidence) -> Plan:
+    """Return the plan that does what operations have been carried out on draft for."""
+    change = operations.change_of(draft)
+    plan = judged(draft.before, change, draft.before.apply(change), evidence)
+    said = replace(change, message=plan.summary) if change else change
+    return replace(plan, change=said, registered=tuple(draft.registered), writers=dict(draft.writers))
 
 
 def judged(before: Snapshot, change: Change, after: Snapshot, evidence: Evidence) -> Plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from . import names
@@ -27,8 +28,15 @@ def require_reason(reason: str, what: str) -> None:
 def require_distinct(snapshot: Snapshot, name: str) -> None:
     """Raise Invalid if a model has, or left behind, another name that looks like name."""
     folded = names.fold(name)
-    for there in snapshot.names_taken():
-        if there != name and names.fold(there) == folded:
+    refuse_likeness(
+        snapshot, name, (there for there in snapshot.names_taken() if names.fold(there) == folded)
+    )
+
+
+def refuse_likeness(snapshot: Snapshot, name: str, alike: Iterable[str]) -> None:
+    """Raise Invalid if one of the names that look alike is another than name."""
+    for there in alike:
+        if there != name:
             raise Invalid(
                 f"model {name!r} looks too much like model {there!r}",
                 hint=f"register into {there!r}?" if snapshot.has_model(there) else "choose another name",

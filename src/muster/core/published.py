@@ -11,15 +11,18 @@ documents by their path in the model's directory:
 
     top     {"registry.yaml": document, ".dvc/config": "text"}
     shard   {"models": {"<model>": {"files": {...}, "rest": "<digest>"}}}, of some models: all that resolves a pointer,
-            that is the card, aliases, stages and holds, and of each version that an alias or a stage names its
-            manifest, DVC file and annotations, unless one of them is large
-    model   {"files": {...}, "numbers": {"version": "1-5,7", "dvc": ..., "annotations": ..., "tombstone": ...},
-            "pages": {"0": "<digest>"}}: what else there is of a model, labels and tombstones, and which numbers
-    page    {"files": {...}}: manifests, DVC files and annotations of PER_PAGE numbers
+            that is the card, aliases, stages and holds, and of each version that an alias or a stage resolves to (the
+            highest of a stage) its manifest, DVC file and annotations: all that there are of them, or none if one of
+            them is an object of its own
+    model   {"model": "<model>", "files": {...}, "numbers": {"version": "1-5,7", "dvc": ..., "annotations": ...,
+            "tombstone": ...}, "pages": {"0": "<digest>"}}: what else there is of a model, labels and tombstones, and
+            which numbers have which files
+    page    {"model": "<model>", "files": {...}}: manifests, DVC files and annotations of PER_PAGE numbers
 
 So a pointer costs the root and one shard, a version a model and a page more, and a change rewrites one of each.
-A document that is larger than LARGE is an object of its own, and `{"object": "<digest>"}` stands in its place. A file
-that is not strict YAML is `{"unreadable": "<why>"}`. Readers skip keys that they do not know.
+A document that is larger than LARGE is an object of its own, and `{"object": "<digest>"}` stands in its place; so is one
+that could be taken for such a stand-in. A file that is not strict YAML is `{"unreadable": "<why>"}`. Readers skip keys
+that they do not know. Models and pages name their model, so that none is shared and each can be removed in its time.
 """
 
 from __future__ import annotations

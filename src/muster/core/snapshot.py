@@ -39,7 +39,14 @@ class Snapshot:
 
     def apply(self, change: Change) -> Snapshot:
         """Return the registry as it would be after change."""
-        return Snapshot(None, Overlay(change.files, self.tree))
+        return self.over(Overlay(change.files, self.tree), names.REGISTRY in change.files)
+
+    def over(self, tree: Tree, other_registry: bool = False) -> Snapshot:
+        """Return the state whose files are tree, which lies over this one's; registry.yaml is the same unless said."""
+        state = Snapshot(None, tree)
+        if not other_registry and "registry" in self.__dict__:  # what is parsed already is not parsed again
+            state.__dict__["registry"] = self.registry
+        return state
 
     @cached_property
     def tree(self) -> Tree:
@@ -231,10 +238,10 @@ class Snapshot:
 
         Its manifest says the name that the model has at this commit, whatever it was registered under.
         """
-        recorded = self.manifest(model, version)
-        return ModelVersion(
-            recorded if recorded.model == model else replace(recorded, model=model),
+        return version_of(
+            self.manifest(model, version),
             self.annotations(model, version),
+            model,
             self.stage_of(model, version),
             self.aliases_of(model, version),
             self.commit,
@@ -245,8 +252,7 @@ class Snapshot:
         try:
             return self.version(model, version)
         except (Invalid, NotFound) as error:
-            nothing = Manifest(model, version, created_at="", created_by="", artifacts=())
-            return ModelVersion(nothing, Annotations(), None, (), self.commit, _reason(error))
+            return unreadable_version(model, version, self.commit, _reason(error))
 
     def resolve(self, reference: str | names.Reference) -> tuple[str, int]:
         """Return the model and version number that reference names.
@@ -351,6 +357,25 @@ class Snapshot:
         there = self.versions(model)
         hint = f"its versions: {_some(there)}" if there else "it has no version yet"
         return NotFound(f"model {model!r} has no version {version}", hint)
+
+
+def version_of(
+    recorded: Manifest,
+    annotations: Annotations,
+    model: str,
+    stage: str | None,
+    aliases: tuple[str, ...],
+    commit: str | None,
+) -> ModelVersion:
+    """Return a version of the model that is called so now, whatever its manifest says it was registered under."""
+    manifest = recorded if recorded.model == model else replace(recorded, model=model)
+    return ModelVersion(manifest, annotations, stage, aliases, commit)
+
+
+def unreadable_version(model: str, version: int, commit: str | None, problem: str) -> ModelVersion:
+    """Return what a list shows for a version that cannot be read."""
+    nothing = Manifest(model, version, created_at="", created_by="", artifacts=())
+    return ModelVersion(nothing, Annotations(), None, (), commit, problem)
 
 
 def _reason(error: MusterError) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
+KEPT = 16 << 20  # bytes of files that are over others whose parsed form is kept: some 20,000 versions
+
 
 class Tree(Mapping[str, bytes]):
     """Files by path that can also be listed a directory at a time, so that reading one model costs one model."""
@@ -27,10 +29,14 @@ class Tree(Mapping[str, bytes]):
 
         A tree that holds documents gives them as they are, and no YAML is read.
         """
+        return _parsed(self[path], path)
 
-        from . import manifest
+    def prefetch(self, paths: Iterable[str]) -> None:
+        """Read the files at these paths together, where that is quicker than one by one; not all need be there."""
 
-        return manifest.parse(self[path], path)
+    def read(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield the path and content of files that are there, keeping none: many at a time, if the tree can."""
+        return ((path, self[path]) for path in paths)
 
     def below(self, directory: str) -> Iterator[str]:
         """Yield the paths of all files below directory, however deep."""
@@ -52,6 +58,8 @@ class Overlay(Tree):
         self._above: Mapping[str, bytes | None] = above
         self._below: Mapping[str, bytes] = {} if below is None else below
         self._lower = below
+        self._documents: dict[str, Any] = {}
+        self._room = KEPT
 
     def __getitem__(self, path: str) -> bytes:
         data = self._above[path] if path in self._above else self._below[path]
@@ -78,10 +86,20 @@ class Overlay(Tree):
         return self._lower.holds(path, data)
 
     def document(self, path: str) -> Any:
-        """Return the parsed file at path, as the tree below has it where nothing is over it."""
-        if path in self._above or self._lower is None:
-            return super().document(path)
-        return self._lower.document(path)
+        """Return the parsed file at path, as the tree below has it where nothing is over it.
+
+        Whoever is given it does not change it: who tells of a change and who judges it read the same one.
+        """
+        if path not in self._above and self._lower is not None:
+            return self._lower.document(path)
+        if path not in self._documents:
+            data = self[path]
+            found = _parsed(data, path)
+            self._room -= len(data)
+            if self._room < 0:
+                return found
+            self._documents[path] = found
+        return self._documents[path]
 
     def expect(self, directory: str) -> None:
         """Say that all below directory will be read."""
@@ -110,16 +128,54 @@ class Overlay(Tree):
         return _listing(path for path, data in self._above.items() if data is None)
 
 
+class Growing(Overlay):
+    """Files over files that are written one after the other. What a write costs does not grow with what was written."""
+
+    def __init__(self, below: Tree) -> None:
+        self.written: dict[str, bytes | None] = {}
+        super().__init__(self.written, below)
+
+    def write(self, files: Mapping[str, bytes | None]) -> None:
+        """Lay more files over what is there; None hides."""
+        for path, data in files.items():
+            if path in self.written:
+                _unlist(self._added if self.written[path] is not None else self._hidden, path)
+            self._documents.pop(path, None)
+            _list(self._added if data is not None else self._hidden, path)
+            self.written[path] = data
+
+
+def _parsed(data: bytes, path: str) -> Any:
+    from . import manifest
+
+    return manifest.parse(data, path)
+
+
 def _listing(paths: Iterable[str]) -> dict[str, set[str]]:
     """Directory -> the names directly inside it, for these paths and the directories above them."""
     found: dict[str, set[str]] = {}
     for path in paths:
-        name = path
-        while name:
-            directory, _, last = name.rpartition("/")
-            inside = found.setdefault(directory, set())
-            if last in inside:
-                break
-            inside.add(last)
-            name = directory
+        _list(found, path)
     return found
+
+
+def _list(listing: dict[str, set[str]], path: str) -> None:
+    """Add a path, and the directories above it, to a listing."""
+    while path:
+        directory, _, name = path.rpartition("/")
+        inside = listing.setdefault(directory, set())
+        if name in inside:
+            return
+        inside.add(name)
+        path = directory
+
+
+def _unlist(listing: dict[str, set[str]], path: str) -> None:
+    """Take a path out of a listing, and the directories above it that hold nothing else."""
+    while path:
+        directory, _, name = path.rpartition("/")
+        listing[directory].discard(name)
+        if listing[directory]:
+            return
+        del listing[directory]
+        path = directory

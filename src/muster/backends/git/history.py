@@ -17,7 +17,8 @@ SYMBOLIC_LINK, SUBMODULE, EXECUTABLE = "120000", "160000", "100755"
 _FORMAT = "tformat:%H%x00%P%x00%an <%ae>%x00%ct%x00%B"
 _HEADER_FIELDS = 5
 # Settings could bend what is printed, and so could a .gitmodules file, by hiding a submodule.
-_RAW = ("-z", "--raw", "--no-renames", "--no-abbrev", "--no-relative", "--ignore-submodules=none")
+_WHOLE = ("-z", "--no-renames", "--no-relative", "--ignore-submodules=none")
+_RAW = (*_WHOLE, "--raw", "--no-abbrev")
 _PLAIN = (
     "--no-mailmap",
     "--no-show-signature",
@@ -86,6 +87,12 @@ def diff(git: Git, pipe: ObjectPipe, base: str | None, head: str, max_paths: int
             special[path] = f"{sizes[oid]} bytes"
     small = {path: oid for path, oid in plain.items() if path not in special}
     return Change(Blobs(pipe, small, sizes), special=special)
+
+
+def changed(git: Git, base: str, head: str) -> Iterator[str]:
+    """Yield the path of everything that differs in head from base. Reads directories, and no file."""
+    for field in git.stream("diff-tree", "-r", *_WHOLE, "--name-only", base, head):
+        yield _text(field)
 
 
 def log(

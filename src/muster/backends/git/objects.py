@@ -7,11 +7,12 @@ ends the pipe, so that the next answer is never the rest of the last one.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, cast
 
@@ -199,9 +200,25 @@ class GitTree(Tree):
         entries = self._entries(directory)
         return iter(sorted(name for name, e in entries.items() if e.mode in (*FILE_MODES, DIRECTORY)))
 
+    def read(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Yield the path and content of files that are there, so many at a time, without keeping any."""
+        waiting = iter(paths)
+        while batch := list(itertools.islice(waiting, _AT_ONCE)):
+            oids = [self._blob(path) or "" for path in batch]
+            yield from zip(batch, self._pipe.blobs(oids), strict=True)
+
     def holds(self, path: str, data: bytes) -> bool:
         """Tell whether path holds exactly data, by the ids: the file is not read."""
         return self._blob(path) == hash_object("blob", data, like=self._commit)
+
+    def prefetch(self, paths: Iterable[str]) -> None:
+        """Read the files at these paths, those that are there, a few hundred at a time."""
+        oids = {path: oid for path in paths if path not in self._contents and (oid := self._blob(path))}
+        wanted = list(oids)
+        for start in range(0, len(wanted), _AT_ONCE):
+            some = wanted[start : start + _AT_ONCE]
+            contents = self._pipe.blobs([oids[path] for path in some])
+            self._contents.update(zip(some, contents, strict=True))
 
     def _blob(self, path: str) -> str | None:
         if self._listing is not None:

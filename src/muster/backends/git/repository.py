@@ -161,6 +161,12 @@ class GitRepository:
             self._require(commit)
         return history.diff(self._git, self._pipe, base, head, max_paths, max_bytes)
 
+    def changed(self, base: str, head: str) -> Iterator[str]:
+        """Yield the path of everything that differs in head from base, whatever it is. No file is read."""
+        for commit in (base, head):
+            self._require(commit)
+        return history.changed(self._git, base, head)
+
     def merged(self, base: str, head: str) -> tuple[str, tuple[str, ...]]:
         """Return the commit that merging head into base would make, and the paths on which they conflict.
 

@@ -1,4 +1,4 @@
-"""Where a published index is: `index+` before a URL or a path, and after a `#` the keys that must have signed it. Pure.
+"""Where a published index is: `index+` before a URL or a path, and after a `#` the keys that must have signed it.
 
 index+https://cdn.example/acme      index+http://...      index+file:///srv/index      index+/srv/index
 index+s3://bucket/acme              and whatever else fsspec serves
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from ...core.errors import Invalid
 
@@ -41,7 +42,7 @@ def parse(location: str) -> Address:
     if not body or not body.isprintable():
         raise Invalid(f"{location!r:.80} is not where an index may be")
     if match is None:
-        return Address("", body.rstrip("/") or "/", keys=keys)
+        return Address("", str(Path(body).expanduser().absolute()), keys=keys)
     scheme = match[1].lower()
     if scheme == "file":
         return Address("", _path_of(body), keys=keys)

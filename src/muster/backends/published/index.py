@@ -87,9 +87,13 @@ class PublishedIndex:
             return head
         raise self.needs_git()
 
+    def first(self, commit: str) -> str:
+        """Return the commit with which the history begins, as the publisher says it."""
+        return self._last().birth
+
     def root(self) -> Path:
         """Return the directory that relative paths in the configuration are relative to."""
-        url = (self._kept.root if self._kept is not None else self._current()).url
+        url = self._last().url
         parts = urlsplit(url)
         return Path(parts.path if parts.scheme == "file" else url if url.startswith("/") else self._cache)
 
@@ -133,6 +137,10 @@ class PublishedIndex:
                     None, now, afresh=True
                 )  # since we were told, another process may have seen more
         return self._believed(kept, now)
+
+    def _last(self) -> Root:
+        """Return the root that was answered from last."""
+        return self._kept.root if self._kept is not None else self._current()
 
     def _is_enough(self, kept: _Kept, now: datetime) -> bool:
         """Tell whether nobody needs to be asked."""

@@ -9,6 +9,7 @@ import click
 
 from .. import files, report
 from .common import at_option, command, json_option, open_registry, say
+from .lock import file_option, pull_locked
 from .progress import Bar
 
 LINKS = ("copy", "reflink", "hardlink", "symlink", "auto")
@@ -16,7 +17,7 @@ BROKEN = 7  # the exit code of bytes that are not what was registered
 
 
 @command("pull")
-@click.argument("reference")
+@click.argument("reference", required=False)
 @click.option(
     "--output", "-o", required=True, type=click.Path(path_type=Path), help="A new or empty directory."
 )
@@ -35,18 +36,35 @@ BROKEN = 7  # the exit code of bytes that are not what was registered
     "reflink and copy that works. [default: copy]",
 )
 @click.option("--replace", is_flag=True, help="OUTPUT may be a directory with other files: they go.")
+@click.option("--locked", is_flag=True, help="Bring what muster.lock says; with no reference, all of it.")
+@file_option
 @at_option
 @json_option
 @click.pass_context
 def pull_command(
-    ctx: click.Context, /, reference: str, output: Path, at: str | None, as_json: bool, **wanted: Any
+    ctx: click.Context,
+    /,
+    reference: str | None,
+    output: Path,
+    locked: bool,
+    file: Path,
+    at: str | None,
+    as_json: bool,
+    **wanted: Any,
 ) -> None:
     """Bring a version's files here, verified.
 
     Each file is held against the SHA-256 in the manifest. They appear in OUTPUT all at once, or not at all. If OUTPUT
     has exactly these files already, they are verified and left alone. What an interrupted pull had fetched is not
-    fetched again.
+    fetched again. With --locked the version is the one that was locked, or nothing comes.
     """
+    if locked:
+        if at is not None:
+            raise click.UsageError("what is locked has its commit: leave out --at")
+        pull_locked(ctx, file, reference, output, as_json, **wanted)
+        return
+    if reference is None:
+        raise click.UsageError("say which version, or --locked")
     registry = open_registry(ctx, at)
     with Bar() as bar:
         pulled = registry.pulled(reference, output, bar, **wanted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +10,7 @@ from .. import report
 from .common import at_option, chosen_format, command, json_option, open_registry, say
 
 if TYPE_CHECKING:
+    from ...core.paging import Page
     from ...resolved import Resolved
 
 
@@ -36,7 +37,10 @@ def list_command(ctx: click.Context, /, model: str | None, at: str | None, as_js
 @click.option(
     "--order-by", multiple=True, metavar="KEY [ASC|DESC]", help="Such as 'metrics.rmse'; repeat for more."
 )
-@click.option("--max-results", metavar="N", type=click.IntRange(1), help="At most so many.")
+@click.option("--max-results", metavar="N", type=click.IntRange(1), help="At most so many: a page.")
+@click.option(
+    "--page-token", default="", metavar="TOKEN", help="The page after the one that gave this token."
+)
 @at_option
 @json_option
 @click.pass_context
@@ -47,6 +51,7 @@ def search_command(
     models: bool,
     order_by: tuple[str, ...],
     max_results: int | None,
+    page_token: str,
     at: str | None,
     as_json: bool,
 ) -> None:
@@ -55,12 +60,18 @@ def search_command(
     MLflow's grammar, and more: name = 'bikes' AND (alias = 'champion' OR metrics.rmse < 60) AND NOT tags.risk = 'high'.
     Keys: name, version_number, label, stage, alias, description, created_at, created_by, format, run_id, tags.KEY,
     metrics.KEY, params.KEY and others. Operators: = != < <= > >= LIKE ILIKE IN, IS NULL.
+
+    With --max-results or --page-token, --json prints a page: rows, next_page_token, commit.
     """
     registry = open_registry(ctx, at)
-    if models:
-        say(registry.search_models(filter, order_by, max_results), report.model_table, as_json)
-    else:
-        say(registry.search(filter, order_by, max_results), report.version_table, as_json)
+    asked = (filter, order_by, max_results, page_token)
+    page: Page[Any] = registry.search_models_page(*asked) if models else registry.search_page(*asked)
+    if as_json:
+        say(page if max_results or page_token else page.rows, lambda _: (), as_json)
+        return
+    say(page.rows, report.model_table if models else report.version_table, as_json)
+    if page.next_page_token:
+        click.echo(f"there are more: --page-token {page.next_page_token}", err=True)
 
 
 @command("show")
