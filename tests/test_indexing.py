@@ -332,3 +332,16 @@ def test_a_damaged_token_is_refused(registry: Path, change: Callable[[str], str]
     token = token_of(registry, "name = 'bikes'", "version")
     with muster.Registry(registry) as opened, pytest.raises(Invalid, match="the page token is damaged"):
         opened.search_page("name = 'bikes'", "version", 1, change(token))
+
+
+def test_the_index_of_a_url_is_made_and_moved_without_its_history(registry: Path, sealed: Path) -> None:
+    url = f"file://{registry}"
+    with muster.Registry(url) as opened:
+        first = [found.version for found in opened.search(*QUESTION)]
+        publish(registry, {names.path("annotations", "bikes", first[0]): None})
+        assert [found.version for found in opened.search(*QUESTION)] == first[1:]
+        opened.search(*QUESTION)
+    with muster.Registry(registry) as direct:
+        assert [found.version for found in direct.search(*QUESTION)] == first[1:]
+    (mirror,) = (sealed / ".cache" / "muster" / "git").iterdir()
+    assert not (mirror / "complete.git").exists()

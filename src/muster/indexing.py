@@ -84,6 +84,7 @@ class Indexing:
 
     def _is_worthwhile(self, commit: str) -> bool:
         snapshot = self._repository.snapshot(commit)
+        snapshot.expect(names.MODELS)  # whatever the answer, all of it is read next
         count = 0
         for model in snapshot.names_taken():
             count += len(snapshot.versions(model))
@@ -120,6 +121,7 @@ class Indexing:
         prune(self._cache, index.path)
         index.clear()
         snapshot, count = self._read(commit), 0
+        snapshot.expect(names.MODELS)
         for model in snapshot.models():
             if count > _VERSIONS_AT_ONCE:
                 snapshot, count = self._read(commit), 0
@@ -243,6 +245,10 @@ class _Parsed(Tree):
     def children(self, directory: str) -> Iterator[str]:
         """Yield the names directly inside directory, in order."""
         return self._files.children(directory)
+
+    def expect(self, directory: str) -> None:
+        """Bring all below directory at once, where it is elsewhere."""
+        self._files.expect(directory)
 
     def prefetch(self, paths: Iterable[str]) -> None:
         """Read the files at these paths together."""

@@ -50,7 +50,7 @@ class FetchedTree(Tree):
 
     def children(self, directory: str) -> Iterator[str]:
         """Yield the names directly inside directory, in order."""
-        entries = self._entries(directory)
+        entries = self.entries(directory)
         return iter(sorted(name for name, e in entries.items() if e.mode in (*FILE_MODES, DIRECTORY)))
 
     def holds(self, path: str, data: bytes) -> bool:
@@ -71,7 +71,7 @@ class FetchedTree(Tree):
 
     def _paths(self, directory: str) -> Iterator[str]:
         prefix = f"{directory}/" if directory else ""
-        for name, entry in self._entries(directory).items():
+        for name, entry in self.entries(directory).items():
             if entry.mode in FILE_MODES:
                 yield f"{prefix}{name}"
             elif entry.mode == DIRECTORY:
@@ -79,9 +79,9 @@ class FetchedTree(Tree):
 
     def _entry(self, path: str) -> Entry | None:
         directory, _, name = path.rpartition("/")
-        return self._entries(directory).get(name)
+        return self.entries(directory).get(name)
 
-    def _entries(self, directory: str) -> dict[str, Entry]:
+    def entries(self, directory: str) -> dict[str, Entry]:
         """What is in a directory; nothing if there is no such directory."""
         if directory not in self._directories:
             oid = self._root() if not directory else self._directory_at(directory)
@@ -110,10 +110,10 @@ class FetchedTree(Tree):
         model, stem = directory.rpartition("/")[0], name.partition(".")[0]
         if directory.count("/") != _MODEL:
             return []
-        kinds = [kind for kind, entry in self._entries(model).items() if entry.mode == DIRECTORY]
-        near = (item for kind in kinds for item in self._entries(f"{model}/{kind}").items())
+        kinds = [kind for kind, entry in self.entries(model).items() if entry.mode == DIRECTORY]
+        near = (item for kind in kinds for item in self.entries(f"{model}/{kind}").items())
         oids = [e.oid for other, e in near if other.partition(".")[0] == stem and e.mode in FILE_MODES]
-        return oids + [e.oid for e in self._entries(_ALWAYS).values() if e.mode in FILE_MODES]
+        return oids + [e.oid for e in self.entries(_ALWAYS).values() if e.mode in FILE_MODES]
 
     def _read(self, oid: str, also: Sequence[str], filter: str) -> Object:
         before = self._mirror.fetches
@@ -123,3 +123,18 @@ class FetchedTree(Tree):
             if self._asked in (_PATIENCE, 2 * _PATIENCE):
                 self._bring_below("", FEW if self._asked == _PATIENCE else ALL)
         return found
+
+
+def changed(old: FetchedTree, new: FetchedTree, directory: str = "") -> Iterator[str]:
+    """Yield the paths that differ below a directory. What is the same in both is not looked into."""
+    before, now = old.entries(directory), new.entries(directory)
+    for name in sorted({*before, *now}):
+        a, b = before.get(name), now.get(name)
+        if a == b:
+            continue
+        path = f"{directory}/{name}" if directory else name
+        kinds = [entry.mode for entry in (a, b) if entry is not None]
+        if DIRECTORY in kinds:
+            yield from changed(old, new, path)
+        if set(kinds) != {DIRECTORY}:
+            yield path

@@ -13,7 +13,7 @@ from pathlib import Path
 from ...core.errors import Invalid, MusterError, NotFound, Refused
 from ...core.snapshot import Change, Snapshot
 from ...core.terms import DEFAULT, Terms
-from . import history
+from . import fetched, history, identity
 from .address import is_url, redact
 from .checkout import delete_ref, move_branch, recover, tip_of
 from .commits import Commit, parse_commit
@@ -23,7 +23,7 @@ from .layout import BRANCH, Layout, Upstream, check_branch, find_layout, origin_
 from .merging import merged
 from .mirror import Mirror, cache_directory
 from .objects import GitTree, ObjectPipe, is_oid
-from .process import Git, require_git
+from .process import Git
 from .remote import Remote, judge
 from .seen import Seen
 from .tips import Tip
@@ -163,6 +163,8 @@ class GitRepository:
 
     def changed(self, base: str, head: str) -> Iterator[str]:
         """Yield the path of everything that differs in head from base, whatever it is. No file is read."""
+        if self._mirror is not None and all(self._mirror.has(commit) for commit in (base, head)):
+            return fetched.changed(FetchedTree(self._mirror, base), FetchedTree(self._mirror, head))
         for commit in (base, head):
             self._require(commit)
         return history.changed(self._git, base, head)
@@ -342,15 +344,7 @@ class GitRepository:
 
     def author(self) -> str:
         """Return "Name <email>" by git's own rules; Invalid if git does not know who the user is."""
-        require_git()  # whoever writes asks this first
-        done = self._git.ask("-c", "user.useConfigOnly=true", "var", "GIT_AUTHOR_IDENT")
-        if done.returncode:
-            raise Invalid(
-                "git does not know who you are",
-                hint='git config --global user.name "Your Name" && '
-                "git config --global user.email you@example.com",
-            )
-        return done.stdout.decode(errors="replace").rpartition("> ")[0] + ">"
+        return identity.author(self._git)
 
     def origin(self) -> str:
         """Return the address that others know it by: the URL, or that of the remote called origin; "" for none."""
@@ -385,14 +379,7 @@ class GitRepository:
 
         Nobody is asked for one: None if there is none.
         """
-        if not url.isprintable():
-            return None
-        silent = {"GIT_ASKPASS": "", "SSH_ASKPASS": "", "GCM_INTERACTIVE": "never"}
-        ask = ("-c", "credential.interactive=false", "credential", "fill")
-        done = self._git.ask(*ask, stdin=f"url={url}\n\n".encode(), env=silent)
-        lines = done.stdout.decode(errors="replace").splitlines() if done.returncode == 0 else []
-        passwords = [line.removeprefix("password=") for line in lines if line.startswith("password=")]
-        return passwords[0] if passwords and passwords[0] else None
+        return identity.password(self._git, url)
 
     def work_tree(self) -> Path | None:
         """Return the top of the work tree; None for a bare repository and for a URL."""
