@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "Play the whole story in a scratch folder."),
     "register": ("register", "Register a file or directory as a new version of a model."),
     "copy": ("copy", "Register a version in another registry, with the same files."),
-    "import": ("importing", "Register many versions as one commit."),
+    "import": ("importing", "Register what is elsewhere: many versions as one commit."),
     "list": ("reads", "List models, or the versions of one."),
     "show": ("reads", "Show a model or a version."),
     "search": ("reads", "Find versions, or models, by a filter."),
