@@ -35,9 +35,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "watch": ("watch", "Bring each new version that a reference names, and run a command on it."),
     "pull": ("artifacts", "Bring a version's files here, verified."),
     "open": ("artifacts", "Bring one file of a version, without the others."),
-    "lock": ("lock", "Write down which versions references name."),
-    "outdated": ("lock", "Say which locked references have moved."),
-    "update": ("lock", "Lock what has moved as it is now."),
+    "lock": ("lock", "Write down which versions references name, so that the same bytes come again."),
+    "outdated": ("lock", "Say which locked references name another version now, and who moved them."),
+    "update": ("lock", "Lock what has moved as it is now; what has not stays, line by line."),
     "load-check": ("artifacts", "Load a version by its format, and say what came of it."),
     "verify": ("artifacts", "Read a version's files in the artifact store, and verify each."),
     "promote": ("writes", "Move a version, or versions of several models, into a stage."),
@@ -60,7 +60,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "policy": ("checking", "Show what guards each stage and alias, and try it on the past."),
     "index": ("index", "Publish the registry as static files, and verify them."),
     "owners": ("owners", "Tell the forge who owns which model."),
-    "cache": ("cache", "See what is kept on this machine, and take it away."),
+    "cache": ("cache", "See what muster keeps on this machine, and take it away."),
     "completion": ("setup", "Print the script that completes commands in your shell."),
 }
 
