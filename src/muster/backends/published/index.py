@@ -21,7 +21,7 @@ from ...core.published_tree import PublishedTree
 from ...core.snapshot import Snapshot
 from ...core.terms import DEFAULT, Terms
 from ...core.trust import Seen
-from . import address, disk
+from . import address, disk, keeping
 from .files import File, Files, Known, Unchanged, unpacked
 from .memory import Memory, name_of
 from .objects import VerifiedObjects
@@ -242,9 +242,15 @@ class PublishedIndex:
 
     def _keep(self, fresh: _Kept) -> None:
         text = unpacked(fresh.data, published.MAX_ROOT, published.ROOT).decode()
-        document = {"etag": fresh.known.etag, "modified": fresh.known.modified, "root": text}
+        document = {
+            "location": self.location,
+            "etag": fresh.known.etag,
+            "modified": fresh.known.modified,
+            "root": text,
+        }
         disk.sweep(self._cache / "incoming")
         disk.keep(self._place, json.dumps(document, ensure_ascii=False).encode(), self._cache / "incoming")
+        keeping.prune(self._cache)
 
     def _again(self, kept: _Kept, now: datetime) -> _Kept:
         """Note that the server has confirmed what is in the cache; on disk to the second."""

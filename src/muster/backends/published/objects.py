@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from ...core import published
 from ...core.errors import Integrity, MusterError, Unavailable
-from . import disk
+from . import disk, keeping
 from .files import File, Files, unpacked
 
 AT_ONCE = 8
@@ -43,8 +43,11 @@ class VerifiedObjects:
 
     def _kept(self, digest: str) -> bytes | None:
         """Return what the cache has, if it is what it should be."""
+        place = self._place(digest)
         try:
-            return _verified(disk.read(self._place(digest), published.MAX_OBJECT), digest)
+            data = _verified(disk.read(place, published.MAX_OBJECT), digest)
+            keeping.note_use(place)
+            return data
         except (OSError, Integrity):  # it is fetched again
             return None
 
