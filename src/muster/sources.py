@@ -33,8 +33,8 @@ class Source(Protocol):
     def first(self, commit: str) -> str:
         """Return the commit with which the history of a commit begins: the same wherever the registry is read from."""
 
-    def root(self) -> Path:
-        """Return the directory that relative paths in the registry's configuration are relative to."""
+    def root(self) -> Path | None:
+        """Return the directory that relative paths in the registry's configuration are relative to; None elsewhere."""
 
     def work_tree(self) -> Path | None:
         """Return the directory in which the registry is checked out; None if it is not."""

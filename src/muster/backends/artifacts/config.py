@@ -43,13 +43,26 @@ class Settings:
 
     @property
     def directory(self) -> Path | None:
-        """The directory that the remote is; None for one on a server."""
-        return None if re.match(r"\w+://", self.url) else Path(self.url)
+        """The directory that the remote is; None for one on a server. Invalid if nobody here can tell where it is."""
+        if self._on_server:
+            return None
+        if not os.path.isabs(self.url):
+            raise Invalid(
+                f"The registry keeps its artifacts in {self.url}, which is said relative to its repository: from here"
+                " nobody can tell where that is.",
+                hint=f"Commit a URL or an absolute path, or name one on this machine: "
+                f"dvc remote modify --global {self.name} url URL.",
+            )
+        return Path(self.url)
+
+    @property
+    def _on_server(self) -> bool:
+        return re.match(r"\w+://", self.url) is not None
 
     @property
     def shown(self) -> str:
         """The url without what a reader must not see."""
-        if self.directory is not None:
+        if not self._on_server:
             return self.url
         from urllib.parse import urlsplit, urlunsplit
 
@@ -73,14 +86,18 @@ class Settings:
         return min(max(int(jobs), 1), _MAX_JOBS) if jobs.isdecimal() else 4
 
 
-def settings_of(committed: DvcConfig, root: Path) -> Settings:
-    """Return the remote to use. Invalid if none is configured, or one that keeps files by their own names."""
-    dvc = Path(os.path.abspath(root)) / ".dvc"
+def settings_of(committed: DvcConfig, root: Path | None) -> Settings:
+    """Return the remote to use. Invalid if none is configured, or one that keeps files by their own names.
+
+    `root` is the registry's directory; None where it is not on this machine.
+    """
+    dvc = None if root is None else Path(os.path.abspath(root)) / ".dvc"
     sections: Section = {}
     for directory in _user_directories():
         _merge(sections, _level(directory / "config"))
     _merge(sections, _with_paths(_committed(committed), dvc))
-    _merge(sections, _level(dvc / "config.local"))
+    if dvc is not None:
+        _merge(sections, _level(dvc / "config.local"))
     name = str(sections.get("core", {}).get("remote", "")).lower()
     remote = sections.get("remote", {}).get(name)
     if not name or not isinstance(remote, dict) or "url" not in remote:
@@ -96,15 +113,15 @@ def settings_of(committed: DvcConfig, root: Path) -> Settings:
     return Settings(name, str(remote["url"]), sections)
 
 
-def uri_of(config: bytes, root: Path, oid: str) -> str:
+def uri_of(config: bytes, root: Path | None, oid: str) -> str:
     """Return where an object is, by the committed configuration in config; see `settings_of` for root."""
     return settings_of(parse_config(config), root).uri(oid)
 
 
-def stamp_of(root: Path) -> tuple[object, ...]:
+def stamp_of(root: Path | None) -> tuple[object, ...]:
     """Return what differs once a file differs that `settings_of` reads beside the committed one."""
-    own = os.path.join(os.path.abspath(root), ".dvc", "config.local")
-    return tuple(_stamp(path) for path in (*(f"{place}/config" for place in _user_directories()), own))
+    own = [] if root is None else [os.path.join(os.path.abspath(root), ".dvc", "config.local")]
+    return tuple(_stamp(path) for path in (*(f"{place}/config" for place in _user_directories()), *own))
 
 
 def _stamp(path: str) -> tuple[str, int, int, int]:
@@ -186,9 +203,11 @@ def _lower(section: Mapping[str, Any]) -> Section:
     return {k.lower(): _lower(v) if isinstance(v, Mapping) else v for k, v in section.items()}
 
 
-def _with_paths(sections: Section, base: Path) -> Section:
+def _with_paths(sections: Section, base: Path | None) -> Section:
+    """Make paths absolute, where it is known what they are relative to."""
     for remote in sections.get("remote", {}).values():
         for key in _PATHS:
             if isinstance(value := remote.get(key), str) and not re.match(r"\w+://", value):
-                remote[key] = os.path.abspath(base / os.path.expanduser(value))
+                path = os.path.expanduser(value)
+                remote[key] = path if base is None else os.path.abspath(base / path)
     return sections

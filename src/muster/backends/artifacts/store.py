@@ -41,16 +41,16 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 class ArtifactStore:
     """The files of a registry's versions: where DVC keeps them, and muster's own cache of verified ones.
 
-    `config` is the committed `.dvc/config`, which must be of the branch that is trusted. Urls in it are
-    relative to `root/.dvc`. `cache` belongs to one user. `dvc_cache` is the clone's DVC cache, None where
-    there is no work tree. `download`, where it is given, reads plain http(s) remotes without DVC. Invalid if
-    `config` is not plain; no remote is looked for before it is needed.
+    `config` is the committed `.dvc/config`, which must be of the branch that is trusted. Paths in it are
+    relative to `root/.dvc`, and mean nothing where root is None. `cache` belongs to one user. `dvc_cache` is
+    the clone's DVC cache, None where there is no work tree. `download`, where it is given, reads plain http(s)
+    remotes without DVC. Invalid if `config` is not plain; no remote is looked for before it is needed.
     """
 
     def __init__(
         self,
         config: bytes,
-        root: Path,
+        root: Path | None,
         cache: Path,
         dvc_cache: Path | None = None,
         download: Download | None = None,

@@ -91,11 +91,12 @@ class PublishedIndex:
         """Return the commit with which the history begins, as the publisher says it."""
         return self._last().birth
 
-    def root(self) -> Path:
-        """Return the directory that relative paths in the configuration are relative to."""
+    def root(self) -> Path | None:
+        """Return the directory that relative paths in the configuration are relative to; None if it is not here."""
         url = self._last().url
         parts = urlsplit(url)
-        return Path(parts.path if parts.scheme == "file" else url if url.startswith("/") else self._cache)
+        path = parts.path if parts.scheme == "file" else url
+        return Path(path) if path.startswith("/") else None
 
     def work_tree(self) -> None:
         """No directory has the registry checked out."""
