@@ -165,3 +165,11 @@ def test_artifacts_at_a_relative_path_cannot_be_found_from_elsewhere_and_that_is
         with pytest.raises(Invalid, match="relative to its repository") as error:
             registry.pull("bikes/1", tmp_path / "out")
         assert "dvc remote modify" in error.value.hint
+
+
+def test_artifacts_at_a_path_are_said_to_be_out_of_reach_when_an_index_is_published(tmp_path: Path) -> None:
+    with Registry(bikes(tmp_path / "served")) as registry:
+        (note,) = publish(registry, str(tmp_path / "index"), Wanted()).notes
+        assert "--artifacts-url" in note
+        web = Wanted(artifacts="https://models.example.com/artifacts")
+        assert publish(registry, str(tmp_path / "index"), web).notes == ()

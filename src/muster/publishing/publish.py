@@ -18,7 +18,8 @@ from ..backends import sshsig
 from ..backends.git.address import is_url, redact
 from ..backends.publication import Rehearsal, Tally, Target, open_target
 from ..core import names, pointerfiles, publication, published, trust
-from ..core.errors import Conflict, Integrity, MusterError, NotFound
+from ..core.dvcconfig import parse_config
+from ..core.errors import Conflict, Integrity, Invalid, MusterError, NotFound
 from ..core.pointerfiles import Moment
 from ..core.published import ROOT, Root
 from ..core.snapshot import Snapshot
@@ -99,7 +100,7 @@ def publish_to(registry: Registry, target: Target, wanted: Wanted) -> Published:
                     counted.files,
                     counted.bytes,
                     removed,
-                    tuple(_notes(signers)),
+                    (*_notes_on_keys(signers), *_notes_on_artifacts(registry.snapshot(), wanted)),
                 )
     raise Conflict(f"others kept publishing to {target.location}", hint="try again")
 
@@ -278,7 +279,18 @@ def _moment_of(registry: Registry, commit: str) -> Moment:
     return Moment(commit, next(registry._git.log(commit, limit=1)).at)
 
 
-def _notes(signers: Iterable[sshsig.PublicKey]) -> Iterator[str]:
+def _notes_on_artifacts(snapshot: Snapshot, wanted: Wanted) -> Iterator[str]:
+    """Say so if artifacts are where readers on other machines cannot reach them."""
+    try:
+        config = parse_config(snapshot.files.get(names.DVC_CONFIG, b""))
+    except Invalid:  # whoever pulls is told what is wrong with it
+        return
+    url = config.remotes.get(config.remote or "", {}).get("url", "")
+    if url and "://" not in url and not wanted.artifacts:
+        yield f"the artifacts are at the path {url}, which readers elsewhere do not have: see --artifacts-url"
+
+
+def _notes_on_keys(signers: Iterable[sshsig.PublicKey]) -> Iterator[str]:
     for key in signers:
         if key.kind != sshsig.ED25519:
             yield (
