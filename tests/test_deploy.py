@@ -172,4 +172,4 @@ def test_artifacts_at_a_path_are_said_to_be_out_of_reach_when_an_index_is_publis
         (note,) = publish(registry, str(tmp_path / "index"), Wanted()).notes
         assert "--artifacts-url" in note
         web = Wanted(artifacts="https://models.example.com/artifacts")
-        assert publish(registry, str(tmp_path / "index"), web).notes == ()
+        assert publish(registry, str(tmp_path / "other"), web).notes == ()

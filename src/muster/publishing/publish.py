@@ -100,7 +100,10 @@ def publish_to(registry: Registry, target: Target, wanted: Wanted) -> Published:
                     counted.files,
                     counted.bytes,
                     removed,
-                    (*_notes_on_keys(signers), *_notes_on_artifacts(registry.snapshot(), wanted)),
+                    (
+                        *_notes_on_keys(signers),
+                        *(_notes_on_artifacts(registry.snapshot(), wanted) if why else ()),
+                    ),
                 )
     raise Conflict(f"others kept publishing to {target.location}", hint="try again")
 
