@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from muster.backends.artifacts import config
 from muster.core.errors import Invalid, MusterError, Refused, Unavailable
 from muster.core.models import Stored
 from support.dvc_project import (
@@ -125,3 +126,30 @@ def test_a_local_remote_needs_neither_dvc_nor_what_dvc_brings(
     done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert read_files(tmp_path / "out") == read_files(source)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"XDG_CONFIG_HOME": "/x/home"},
+        {"XDG_CONFIG_DIRS": "/x/one:/x/two"},
+        {"XDG_CONFIG_DIRS": ""},
+        {"HOME": "/x"},
+    ],
+    ids=str,
+)
+def test_dvc_s_own_settings_are_looked_for_where_dvc_looks(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import platformdirs
+
+    for name in ("DVC_SYSTEM_CONFIG_DIR", "DVC_GLOBAL_CONFIG_DIR", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    theirs = (
+        platformdirs.site_config_dir("dvc", "iterative"),
+        platformdirs.user_config_dir("dvc", "iterative"),
+    )
+    assert tuple(map(str, config._user_directories())) == theirs

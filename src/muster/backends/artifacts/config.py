@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -172,21 +173,23 @@ def _directories_by(variables: tuple[str | None, ...]) -> tuple[Path, ...]:
     system, user = variables[:2]
     if system and user:
         return Path(system), Path(user)
-    try:
-        from platformdirs import site_config_dir, user_config_dir
-    except ImportError:  # then DVC is not installed either
-        found = _directories_of_dvc()
-    else:
-        found = Path(site_config_dir("dvc", "iterative")), Path(user_config_dir("dvc", "iterative"))
+    found = _directories_of_dvc()
     return Path(system) if system else found[0], Path(user) if user else found[1]
 
 
 def _directories_of_dvc() -> tuple[Path, Path]:
-    """Return where the system's and the user's settings of DVC are, as platformdirs says it."""
+    """Return where the system's and the user's settings of DVC are, as platformdirs tells DVC.
+
+    On Linux that is the XDG Base Directory Specification, and not worth an import of 4 ms in each read.
+    """
     if sys.platform == "darwin":
+        with suppress(ImportError):  # without it DVC is not installed either
+            from platformdirs import site_config_dir, user_config_dir
+
+            return Path(site_config_dir("dvc", "iterative")), Path(user_config_dir("dvc", "iterative"))
         within = Path("Library", "Application Support", "dvc")
         return Path("/") / within, Path.home() / within
-    everyone = os.environ.get("XDG_CONFIG_DIRS", "").split(os.pathsep)[0]
+    everyone = os.environ.get("XDG_CONFIG_DIRS", "").split(os.pathsep)[0].strip()
     own = os.environ.get("XDG_CONFIG_HOME", "").strip()
     return Path(everyone or "/etc/xdg") / "dvc", Path(own or Path.home() / ".config") / "dvc"
 

@@ -11,11 +11,14 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...core.errors import Invalid, NotFound
-from ...core.models import Code
 from .address import redact
 from .process import Git, pathspec, require_git, words
+
+if TYPE_CHECKING:
+    from ...core.models import Code
 
 _HEADS = "refs/heads/"
 BRANCH = re.compile(r"(?!-)[^\x00-\x20\x7f~^:?*\[\\]+")
@@ -121,6 +124,8 @@ def code_state(path: Path) -> Code | None:
     head = git.ask("rev-parse", "--quiet", "--verify", "HEAD^{commit}")
     if layout.top is None or head.returncode:
         return None
+    from ...core.models import Code
+
     return Code(origin_of(layout), head.stdout.decode().strip(), _is_dirty(layout.top, path))
 
 
