@@ -10,14 +10,13 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ..core.models import ArtifactFile, Code, Copied, ModelVersion, RegisteredModel, Signature
-
 if TYPE_CHECKING:
     from ..core.compare import Comparison
     from ..core.diagnosis import Diagnosis
     from ..core.errors import Finding
     from ..core.events import Event
     from ..core.history import Entry
+    from ..core.models import ArtifactFile, Code, Copied, ModelVersion, RegisteredModel, Signature
     from ..core.plans import Plan
     from ..core.policy import Gate, Policy
     from ..core.proposals import Proposal
@@ -50,9 +49,13 @@ def _visible(character: str) -> str:
 
 def plain(value: Any) -> Any:
     """Return value as JSON can write it: dataclasses become objects, tuples lists, times text."""
-    if isinstance(value, ModelVersion):
-        return version_document(value)
     if is_dataclass(value) and not isinstance(value, type):
+        from ..core.models import (
+            ModelVersion,  # many dataclasses: whoever prints nothing of them need not have them
+        )
+
+        if isinstance(value, ModelVersion):
+            return version_document(value)
         return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
