@@ -50,12 +50,16 @@ import statistics, sys, time
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlRegisteredModel
 store = SqlAlchemyStore(sys.argv[1])
-models, per_model = int(sys.argv[2]), int(sys.argv[3])
+models, per_model, apart = map(int, sys.argv[2:5])
+def when(number): return (1767225600 + number * apart) * 1000
 with store.ManagedSessionMaker() as session:
     session.bulk_save_objects([SqlRegisteredModel(name=f"model-{m}", creation_time=m) for m in range(models)])
 with store.ManagedSessionMaker() as session:
     session.bulk_save_objects([
-        SqlModelVersion(name=f"model-{m}", version=v, creation_time=1, source="/nowhere")
+        SqlModelVersion(
+            name=f"model-{m}", version=v, source="/nowhere",
+            creation_time=when(m * per_model + v - 1), last_updated_time=when(m * per_model + v - 1),
+        )
         for m in range(models) for v in range(1, per_model + 1)
     ])
 for line in sys.stdin:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import Unavailable
-from ...core.facts import NAME, VERSION, asked, facts_of, kept_as
+from ...core.facts import CREATED, NAME, VERSION, asked, facts_of, kept_as
 from ...core.filters import And, Attribute, Filter, Subject
 from ...core.models import ModelVersion, RegisteredModel
 from ...core.paging import Place, Search
@@ -67,10 +67,12 @@ class Index(Database):
         subject: Subject = "versions" if isinstance(row, ModelVersion) else "models"
         name = row.model if isinstance(row, ModelVersion) else row.name
         table = schema.SINGULAR[subject]
-        values = (name, number, json.dumps(pointed) if pointed else None, json.dumps(record))
-        insert = f"INSERT INTO {table}s (name, version, pointed, record) VALUES (?, ?, ?, ?)"  # noqa: S608
-        id = self._run(insert, values).lastrowid
         found = facts_of(row)
+        (created,) = found.forms.get(CREATED, (None,))
+        values = (name, number, created, json.dumps(pointed) if pointed else None)
+        insert = f"INSERT INTO {table}s (name, version, created, pointed) VALUES (?, ?, ?, ?)"  # noqa: S608
+        id = self._run(insert, values).lastrowid
+        self._run(f"INSERT INTO {table}_records VALUES (?, ?)", (id, json.dumps(record)))  # noqa: S608
         facts = [
             (id, self._number(subject, attribute), form)
             for attribute, forms in found.forms.items()
@@ -91,6 +93,7 @@ class Index(Database):
         ids = self._run(f"SELECT id FROM {table}s WHERE {which}", values).fetchall()  # noqa: S608
         self._run_many(f"DELETE FROM {table}_facts WHERE row = ?", ids)  # noqa: S608
         self._run_many(f"DELETE FROM {table}_unfit WHERE row = ?", ids)  # noqa: S608
+        self._run_many(f"DELETE FROM {table}_records WHERE id = ?", ids)  # noqa: S608
         self._run_many(f"DELETE FROM {table}s WHERE id = ?", ids)  # noqa: S608
 
     def pointers(self, name: str) -> dict[int, Any]:
@@ -120,7 +123,7 @@ class Index(Database):
                 found = self._found(search, after, most)
             except ValueError as error:
                 raise Unavailable(f"the index has no answer to this: {error}") from error
-            table = f"{schema.SINGULAR[search.subject]}s"
+            table = f"{schema.SINGULAR[search.subject]}_records"
             get = f"SELECT record FROM {table} WHERE id = ?"  # noqa: S608
             return [
                 (name, version, json.loads(self._run(get, (id,)).fetchone()[0]))
