@@ -1,8 +1,8 @@
 """What the index costs and gives: made, moved by one commit, asked; and the same questions to MLflow's SQLite store.
 
 The registry is `scale.py`'s: 1,000 models of 100 versions unless said otherwise, one registered each `--apart` seconds
-(0: all of one date), in a bare repository. Questions are asked by the library in one warm process. `--mlflow` names a Python
-that has MLflow, which answers those that it has words for (no metrics, no OR) from versions of the same names and dates.
+(0: all of one date), in a bare repository. Questions are asked by the library in one warm process. `--mlflow` names a
+Python that has MLflow, which answers those that it has words for (no metrics, no OR) from versions of the same names and dates.
 `--direct` also times whole processes without an index.
 """
 
