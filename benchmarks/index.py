@@ -2,8 +2,8 @@
 
 The registry is `scale.py`'s: 1,000 models of 100 versions unless said otherwise, one registered each `--apart` seconds
 (0: all of one date), in a bare repository. Questions are asked by the library in one warm process. `--mlflow` names a
-Python that has MLflow, which answers those that it has words for (no metrics, no OR) from versions of the same names and dates.
-`--direct` also times whole processes without an index.
+Python that has MLflow, which answers those that it has words for (no metrics, no OR) from versions of the same names and
+dates. `--direct` also times whole processes without an index.
 """
 
 from __future__ import annotations

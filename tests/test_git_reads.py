@@ -440,18 +440,17 @@ for ask in (GitRepository.head, GitRepository.author):
 # Layout, creating, code
 
 
-def test_root_and_work_tree_are_where_files_are(work: Path, bare: Path, sealed: Path) -> None:
+def test_root_and_work_tree_are_where_files_are(work: Path, bare: Path) -> None:
     for location, root, top in (
         (work / "models", work, work),
         (work / ".git", work, work),
         (bare, bare, None),
-        (bare.as_uri(), None, None),
+        (bare.as_uri(), bare, None),
+        ("https://git.example/ml/registry.git", None, None),
     ):
         with GitRepository(location) as repository:
             assert repository.work_tree() == top
-            assert (
-                repository.root() == root or repository.root().parent == sealed / ".cache" / "muster" / "git"
-            )
+            assert repository.root() == root
 
 
 def test_create_makes_a_repository_once(tmp_path: Path) -> None:

@@ -49,7 +49,11 @@ ONLY_IN = {
         "muster.frontends.cli.watch",  # what its user types after --exec is a command to run
         "muster.backends.sshsig",  # ssh-keygen signs: with agents and hardware keys, too
     ),
-    "fsspec": ("muster.backends.publication.store", "muster.backends.artifacts"),
+    "fsspec": (
+        "muster.backends.published.bucket",
+        "muster.backends.publication.store",
+        "muster.backends.artifacts",
+    ),
     "git": ("muster.backends.git",),
     "sqlite3": ("muster.backends.index",),
     "requests": ("muster.backends.forges", "muster.backends.webhook"),
@@ -57,6 +61,8 @@ ONLY_IN = {
     "mlflow": ("muster.frontends.mlflow", "muster.backends.formats"),
     "zenml": ("muster.frontends.zenml",),
     "pickle": ("muster.backends.formats.pickles",),
+    "http": ("muster.backends.published",),
+    "argparse": ("muster.frontends.light",),
 }
 HEAVY = {
     *(
@@ -170,7 +176,7 @@ def test_a_frontend_knows_no_backend(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [m for m in MODULES if not is_below(m, ("muster.frontends", "muster.__main__"))]
+    "module", [m for m in MODULES if not is_below(m, ("muster.frontends", "muster.__main__", "muster.light"))]
 )
 def test_nothing_below_a_frontend_knows_it(module: str) -> None:
     assert {name for name in ours(module) if is_below(name, ("muster.frontends",))} == set()

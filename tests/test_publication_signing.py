@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,7 +104,7 @@ def test_a_key_that_needs_a_passphrase_that_nobody_can_type_is_refused(source: P
     own = key(tmp_path / "own", passphrase="correct horse")
     assert sshsig.public_key(own) == sshsig.public_key(own.with_suffix(".pub"))
     done = subprocess.run(
-        ["setsid", "python", "-m", "muster", "-R", source, "index", "publish", tmp_path / "s", "--key", own],
+        ["setsid", sys.executable, "-m", "muster", "-R", source, "index", "publish", tmp_path / "s", "--key", own],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, env={**os.environ, "SSH_ASKPASS_REQUIRE": "never"},
     )  # fmt: skip
     assert done.returncode == 4

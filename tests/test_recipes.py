@@ -23,10 +23,12 @@ import pytest
 import yaml
 
 from muster import Registry
+from muster.publishing import Wanted, publish
 from support import pages
 from support.cli import bikes
 from support.gitcli import git
 from support.serving import free_port, in_process, in_thread
+from support.webserver import site
 
 TOP = Path(__file__).parents[1]
 EXAMPLES = TOP / "docs" / "examples"
@@ -155,9 +157,30 @@ def test_a_service_changes_its_model_under_load_and_no_request_fails(
 # Kubernetes
 
 
-def test_the_deployment_is_one_that_kubernetes_takes() -> None:
+@pytest.mark.parametrize("manifest", ["deployment", "light"])
+def test_the_manifest_is_one_that_kubernetes_takes(manifest: str) -> None:
     for version in ("1.29", "1.31", "1.34"):
-        kubernetes_validate.validate(document("kubernetes/deployment.yaml"), version, strict=True)
+        kubernetes_validate.validate(document(f"kubernetes/{manifest}.yaml"), version, strict=True)
+
+
+@slow
+def test_the_light_container_brings_the_model_by_its_index(server: Path, tmp_path: Path) -> None:
+    pod = document("kubernetes/light.yaml")["spec"]["template"]["spec"]
+    (init,) = pod["initContainers"]
+    root, key = tmp_path / "root", tmp_path / "key"
+    (root / "models").mkdir(parents=True)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    shown = subprocess.run(["ssh-keygen", "-lf", key], check=True, capture_output=True, text=True).stdout
+    with site(tmp_path / "index") as index, site(tmp_path / "server.git.artifacts") as artifacts:
+        with Registry(server) as registry:
+            publish(registry, str(tmp_path / "index"), Wanted((key,), artifacts.url))
+        words = moved_to(root, [sys.executable, *init["command"][1:], *init["args"]], "/models")
+        words = [re.sub(r"^SHA256:.*", shown.split()[1], word) for word in words]
+        words = [word.replace("https://models.example.com/acme", index.url) for word in words]
+        settings = {one["name"]: f"{root}{one['value']}" for one in init["env"]}
+        env = {**os.environ, **settings, "PYTHONPATH": str(TOP / "src")}
+        subprocess.run(words, env=env, check=True)
+    assert (root / "models" / "bikes" / "3.bin").read_bytes() == b"\x03" * 2000
 
 
 class _Reloading(BaseHTTPRequestHandler):

@@ -603,8 +603,7 @@ def test_the_cache_says_what_is_in_it_and_gives_it_back(url: str, registry: Path
     found = caching.inspect()
     assert {m.url for m in found.mirrors} == {url, registry.as_uri()}
     assert {m.commit for m in found.mirrors} == {tip(registry)}
-    assert (found.artifacts.files, found.artifacts.size) == (1, 1000)
-    assert (found.artifacts.trees, found.artifacts.trees_size) == (1, 1000)
+    assert (found.files, found.trees) == (caching.KeptFiles(1, 1000), caching.KeptFiles(1, 1000))
     assert caching.clear(older_than=timedelta(days=1)) == 0
     assert caching.clear(registry=url) > 0
     assert [m.url for m in caching.inspect().mirrors] == [registry.as_uri()]

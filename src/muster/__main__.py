@@ -1,6 +1,20 @@
-"""`python -m muster` is the command `muster`."""
+"""`muster`, and `python -m muster`: the command line, or word of the one that does without click where there is none."""
 
-from .frontends.cli import main
+import sys
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    try:
+        from .frontends.cli import main as command_line
+    except ModuleNotFoundError as error:
+        if error.name != "click":
+            raise
+        from .frontends.light import MISSING
+
+        sys.exit(f"error: {MISSING}")
+    command_line()
+
 
 if __name__ == "__main__":
     main()

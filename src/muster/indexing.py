@@ -77,7 +77,7 @@ class Indexing:
 
     def _identity(self) -> Iterator[str]:
         """All that another index would answer differently for: the repository, the branch, and how rows are read."""
-        yield str(self._repository.root())
+        yield str(self._repository.root() or self._repository.location)
         yield self._branch or ""
         yield f"{FORMAT} {sys.version_info[:2]}"  # Python's version decides which letters there are, and their folding
         yield from (f"{kind} {f.type}" for fields in FIELDS.values() for kind, f in fields.items())

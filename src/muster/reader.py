@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache, partial, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from .backends.artifacts.progress import Progress, silent
 from .core import names, terms
-from .core.errors import Conflict, Finding, Integrity, Invalid, NotFound, Refused
+from .core.errors import Conflict, Finding, Integrity, Invalid, NotFound, Superseded
 from .core.snapshot import Change, Snapshot
 from .resolved import Resolved
-from .sources import Source, open_source
+from .sources import Source, downloader, open_source, repository
 
 if TYPE_CHECKING:
     from .backends.artifacts.delivery import Link
@@ -39,7 +39,21 @@ if TYPE_CHECKING:
     from .watching import OnChange, OnError, Watch
 
 R = TypeVar("R", bound="Reader")
+F = TypeVar("F", bound=Callable[..., Any])
 _KEPT = 4096  # how many answers of `resolve` a registry keeps: some megabytes, however long it lives
+
+
+def of_one_state(read: F) -> F:
+    """Have a read begin again, once, where the state it reads was replaced and taken away under it."""
+
+    @wraps(read)
+    def again(*args: Any, **options: Any) -> Any:
+        try:
+            return read(*args, **options)
+        except Superseded:
+            return read(*args, **options)
+
+    return cast(F, again)
 
 
 class Reader:
@@ -66,14 +80,7 @@ class Reader:
     @property
     def _git(self) -> GitRepository:
         """The repository, for what needs more of it than the files of its head."""
-        from .backends.git import GitRepository
-
-        if not isinstance(self._source, GitRepository):
-            raise Refused(
-                f"{self.location} is a published index: it has the current state, and can be read only",
-                "open the git repository that it is of",
-            )
-        return self._source
+        return repository(self._source)
 
     @property
     def location(self) -> str:
@@ -100,10 +107,12 @@ class Reader:
         """Return the registry as it is now, or as it was where `at` says so."""
         return self._source.snapshot(self._commit or self._source.head())
 
+    @of_one_state
     def get(self, reference: str) -> ModelVersion:
         """Return the version that reference names."""
         return self.snapshot().get(reference)
 
+    @of_one_state
     def model(self, name: str) -> RegisteredModel:
         """Return one registered model."""
         return self.snapshot().model(name)
@@ -112,6 +121,7 @@ class Reader:
         """Return every registered model, by name. One that cannot be read has its `problem`."""
         return self.search_models()
 
+    @of_one_state
     def versions(self, model: str) -> list[ModelVersion]:
         """Return every version of a model, the newest first. One that cannot be read has its `problem`."""
         snapshot = self.snapshot()
@@ -130,6 +140,7 @@ class Reader:
         """Return the models that filter describes, in order."""
         return list(self.search_models_page(filter, order_by, max_results).rows)
 
+    @of_one_state
     def search_page(
         self,
         filter: str = "",
@@ -144,6 +155,7 @@ class Reader:
         """
         return self._searching.versions(filter, order_by, max_results, page_token)
 
+    @of_one_state
     def search_models_page(
         self,
         filter: str = "",
@@ -222,6 +234,7 @@ class Reader:
         subject, reason = logged.message.partition("\n")[0], reason_of(logged.message)
         return Entry(logged.commit, logged.at, logged.author, reason, subject, found)
 
+    @of_one_state
     def compare(self, a: str, b: str) -> compare.Comparison:
         """Return how version b differs from version a."""
         from .core.compare import compare
@@ -236,6 +249,7 @@ class Reader:
         """
         return self.resolve_all((reference,))[0]
 
+    @of_one_state
     def resolve_all(self, references: Iterable[str]) -> list[Resolved]:
         """Return what each reference names, all read at one commit."""
         from .backends.artifacts.config import stamp_of
@@ -276,6 +290,7 @@ class Reader:
         look = partial(self._candidate, reference)
         return Watch(reference, look, place, on_change, interval, on_error, memory, wait)
 
+    @of_one_state
     def _candidate(self, reference: str) -> Candidate:
         """The version that reference names now, and where its files come from."""
         from .placing import Candidate
@@ -286,12 +301,14 @@ class Reader:
         oid = snapshot.artifact_oid(resolved.model, resolved.version)
         return Candidate(resolved, self._store(snapshot), oid, files)
 
+    @of_one_state
     def policy(self, model: str | None = None) -> Policy:
         """Return the gates in force, tightened by a model's own where one is named."""
         from .core.policy import Policy
 
         return Policy.of(self.snapshot(), model)
 
+    @of_one_state
     def holds(self, model: str | None = None) -> list[Held]:
         """Return the stages and aliases that wait for a person after a rollback, of one model or of all."""
         from .holding import held
@@ -322,6 +339,7 @@ class Reader:
             ).path
         )
 
+    @of_one_state
     def pulled(
         self, reference: str, output: str | os.PathLike[str], progress: Progress | None = None, **said: Any
     ) -> Pulled:
@@ -331,6 +349,7 @@ class Reader:
         snapshot, wanted = self.snapshot(), Wanted(**said)
         return pull(snapshot, self._store(snapshot), reference, Path(output), progress or silent, wanted)
 
+    @of_one_state
     def open(self, reference: str, path: str, progress: Progress | None = None) -> BinaryIO:
         """Return one file of a version, open for reading. Every byte was verified since it was opened.
 
@@ -341,6 +360,7 @@ class Reader:
         snapshot = self.snapshot()
         return open_file(snapshot, self._store(snapshot), reference, path, progress or silent)
 
+    @of_one_state
     def load(self, reference: str, *, trust: bool = False, progress: Progress | None = None) -> Any:
         """Return the model itself, loaded by its format from verified files.
 
@@ -356,6 +376,7 @@ class Reader:
         tree = self._store(snapshot).tree(oid, manifest.files, manifest.digest, progress or silent)
         return formats.load(artifact.format, tree / artifact.path, trust=trust)
 
+    @of_one_state
     def verify(self, reference: str, progress: Progress | None = None) -> tuple[Finding, ...]:
         """Return what is wrong with a version's files in the artifact store, reading every byte of them."""
         snapshot = self.snapshot()
@@ -371,9 +392,8 @@ class Reader:
         from .backends.artifacts.store import ArtifactStore
 
         top, config = self.work_tree, _dvc_config(self._source, snapshot)
-        return ArtifactStore(
-            config, self._source.root(), self._cache, top / ".dvc" / "cache" if top else None
-        )
+        own = top / ".dvc" / "cache" if top else None
+        return ArtifactStore(config, self._source.root(), self._cache, own, downloader(self._source))
 
     def close(self) -> None:
         """Let go of the processes that read the repository."""

@@ -41,9 +41,10 @@ ATTEMPTS = 20  # how often a write is planned again after losing a race
 class Registry(Planner):
     """A registry on one branch of one git repository.
 
-    `location` is a path inside a clone, a bare repository, or a URL; `branch` is the one HEAD names unless given. In a
-    clone of a registry, reads answer from the clone and writes go to the repository it was cloned from, after which the
-    clone is moved forward. `author` ("Name <email>") is git's own identity unless given.
+    `location` is a path inside a clone, a bare repository, a URL, or `index+` and where an index is published;
+    `branch` is the one HEAD names unless given. In a clone of a registry, reads answer from the clone and
+    writes go to the repository it was cloned from, after which the clone is moved forward. `author` ("Name <email>") is
+    git's own identity unless given.
 
     What is at a URL is asked each time, unless `offline` (answer from what was read last, ask nobody) or `max_age`
     (seconds: what was true so long ago will do) says otherwise. `accept_history` is a commit that may replace a history

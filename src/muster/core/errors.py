@@ -79,3 +79,7 @@ class Integrity(MusterError):
 
 class Unavailable(MusterError):
     """A server, a disk or an optional library is not there: try again, or put it in reach."""
+
+
+class Superseded(Unavailable):
+    """What was being read has been replaced, and is gone: begin the reading again."""

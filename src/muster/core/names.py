@@ -278,6 +278,7 @@ class Reference:
         return f"{self.model}{'@' if self.kind == 'alias' else '/'}{self.value}"
 
 
+@lru_cache(maxsize=1024)  # of a deployment that asks the same question again and again
 def parse_reference(text: str) -> Reference:
     """Read a reference, with or without the `models:/` prefix that MLflow writes; ValueError if it is none."""
     body = text.removeprefix(SCHEME)

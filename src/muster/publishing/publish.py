@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from ..backends import sshsig
 from ..backends.git.address import is_url, redact
 from ..backends.publication import Rehearsal, Tally, Target, open_target
-from ..core import names, pointerfiles, publication, published
-from ..core.errors import Conflict, Integrity, MusterError, NotFound
+from ..core import names, pointerfiles, publication, published, trust
+from ..core.dvcconfig import parse_config
+from ..core.errors import Conflict, Integrity, Invalid, MusterError, NotFound
 from ..core.pointerfiles import Moment
 from ..core.published import ROOT, Root
 from ..core.snapshot import Snapshot
@@ -99,7 +100,10 @@ def publish_to(registry: Registry, target: Target, wanted: Wanted) -> Published:
                     counted.files,
                     counted.bytes,
                     removed,
-                    tuple(_notes(signers)),
+                    (
+                        *_notes_on_keys(signers),
+                        *(_notes_on_artifacts(registry.snapshot(), wanted) if why else ()),
+                    ),
                 )
     raise Conflict(f"others kept publishing to {target.location}", hint="try again")
 
@@ -188,7 +192,7 @@ def _try(
 ) -> tuple[str, int] | None:
     """Publish on a basis: why everything was written, and how many files were removed. None if the root has moved."""
     edition, touched, why, named = _write_objects(registry, target, basis, commit)
-    root = _root(registry, basis.root, edition, commit, wanted)
+    root = _root(registry, basis, edition, commit, wanted)
     data = _signed(root, wanted.keys)
     if target.read(ROOT) != basis.data:
         return None
@@ -228,9 +232,7 @@ def _write_objects(
     return editions.full(git, commit, shards, keep), None, why, named
 
 
-def _root(
-    registry: Registry, old: Root | None, edition: editions.Edition, commit: str, wanted: Wanted
-) -> Root:
+def _root(registry: Registry, basis: _Basis, edition: editions.Edition, commit: str, wanted: Wanted) -> Root:
     git, snapshot = registry._git, registry._git.snapshot(commit)
     try:
         name = str(snapshot.registry.get("name", ""))
@@ -238,16 +240,36 @@ def _root(
         name = ""
     origin = redact(git.origin())
     return Root(
-        birth=old.birth if old is not None else git.first(commit),
+        birth=basis.root.birth if basis.root is not None else git.first(commit),
         name=name,
         url=origin if is_url(origin) and not origin.startswith("file:") else "",
         commit=commit,
         committed=_moment_of(registry, commit).at,
-        published=registry.now,
+        published=_time_of(commit, basis.data, registry.now),
         artifacts=wanted.artifacts,
         top=edition.top,
         shards=tuple(edition.shards),
     )
+
+
+def _time_of(commit: str, data: bytes | None, now: str) -> str:
+    """Return when the root of commit is published, in place of data: now, and after that one, as readers make sure.
+
+    That one may be of the same second, or by a clock that is a little ahead. What is further ahead no reader believes.
+    """
+    if data is None:
+        return now
+    try:
+        old = read_root(data)[0]
+        before = trust.moment(old.published)
+    except Integrity:
+        return now
+    ahead = before - trust.moment(now)
+    if not timedelta() <= ahead <= trust.SKEW:
+        return now
+    if old.commit == commit:
+        return old.published
+    return f"{before + timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _signed(root: Root, keys: Iterable[Path]) -> bytes:
@@ -260,7 +282,18 @@ def _moment_of(registry: Registry, commit: str) -> Moment:
     return Moment(commit, next(registry._git.log(commit, limit=1)).at)
 
 
-def _notes(signers: Iterable[sshsig.PublicKey]) -> Iterator[str]:
+def _notes_on_artifacts(snapshot: Snapshot, wanted: Wanted) -> Iterator[str]:
+    """Say so if artifacts are where readers on other machines cannot reach them."""
+    try:
+        config = parse_config(snapshot.files.get(names.DVC_CONFIG, b""))
+    except Invalid:  # whoever pulls is told what is wrong with it
+        return
+    url = config.remotes.get(config.remote or "", {}).get("url", "")
+    if url and "://" not in url and not wanted.artifacts:
+        yield f"the artifacts are at the path {url}, which readers elsewhere do not have: see --artifacts-url"
+
+
+def _notes_on_keys(signers: Iterable[sshsig.PublicKey]) -> Iterator[str]:
     for key in signers:
         if key.kind != sshsig.ED25519:
             yield (

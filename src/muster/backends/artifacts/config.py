@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -42,13 +43,26 @@ class Settings:
 
     @property
     def directory(self) -> Path | None:
-        """The directory that the remote is; None for one on a server."""
-        return None if re.match(r"\w+://", self.url) else Path(self.url)
+        """The directory that the remote is; None for one on a server. Invalid if nobody here can tell where it is."""
+        if self._on_server:
+            return None
+        if not os.path.isabs(self.url):
+            raise Invalid(
+                f"The registry keeps its artifacts in {self.url}, which is said relative to its repository: from here"
+                " nobody can tell where that is.",
+                hint=f"Commit a URL or an absolute path, or name one on this machine: "
+                f"dvc remote modify --global {self.name} url URL.",
+            )
+        return Path(self.url)
+
+    @property
+    def _on_server(self) -> bool:
+        return re.match(r"\w+://", self.url) is not None
 
     @property
     def shown(self) -> str:
         """The url without what a reader must not see."""
-        if self.directory is not None:
+        if not self._on_server:
             return self.url
         from urllib.parse import urlsplit, urlunsplit
 
@@ -72,14 +86,18 @@ class Settings:
         return min(max(int(jobs), 1), _MAX_JOBS) if jobs.isdecimal() else 4
 
 
-def settings_of(committed: DvcConfig, root: Path) -> Settings:
-    """Return the remote to use. Invalid if none is configured, or one that keeps files by their own names."""
-    dvc = Path(os.path.abspath(root)) / ".dvc"
+def settings_of(committed: DvcConfig, root: Path | None) -> Settings:
+    """Return the remote to use. Invalid if none is configured, or one that keeps files by their own names.
+
+    `root` is the registry's directory; None where it is not on this machine.
+    """
+    dvc = None if root is None else Path(os.path.abspath(root)) / ".dvc"
     sections: Section = {}
     for directory in _user_directories():
         _merge(sections, _level(directory / "config"))
     _merge(sections, _with_paths(_committed(committed), dvc))
-    _merge(sections, _level(dvc / "config.local"))
+    if dvc is not None:
+        _merge(sections, _level(dvc / "config.local"))
     name = str(sections.get("core", {}).get("remote", "")).lower()
     remote = sections.get("remote", {}).get(name)
     if not name or not isinstance(remote, dict) or "url" not in remote:
@@ -95,15 +113,15 @@ def settings_of(committed: DvcConfig, root: Path) -> Settings:
     return Settings(name, str(remote["url"]), sections)
 
 
-def uri_of(config: bytes, root: Path, oid: str) -> str:
+def uri_of(config: bytes, root: Path | None, oid: str) -> str:
     """Return where an object is, by the committed configuration in config; see `settings_of` for root."""
     return settings_of(parse_config(config), root).uri(oid)
 
 
-def stamp_of(root: Path) -> tuple[object, ...]:
+def stamp_of(root: Path | None) -> tuple[object, ...]:
     """Return what differs once a file differs that `settings_of` reads beside the committed one."""
-    own = os.path.join(os.path.abspath(root), ".dvc", "config.local")
-    return tuple(_stamp(path) for path in (*(f"{place}/config" for place in _user_directories()), own))
+    own = [] if root is None else [os.path.join(os.path.abspath(root), ".dvc", "config.local")]
+    return tuple(_stamp(path) for path in (*(f"{place}/config" for place in _user_directories()), *own))
 
 
 def _stamp(path: str) -> tuple[str, int, int, int]:
@@ -123,11 +141,16 @@ def _level(path: Path) -> Section:
     """Return one of the user's own files as DVC reads it; nothing if it is not there."""
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise Unavailable(f"{path} cannot be read.", hint="Correct it, or remove it.") from error
-    from configobj import ConfigObj, ConfigObjError  # type: ignore[import-untyped]
+    try:
+        from configobj import ConfigObj, ConfigObjError  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise Unavailable(
+            f"{path} cannot be read without the package configobj.", hint="pip install configobj"
+        ) from error
 
     try:
         sections = _lower(ConfigObj(text.splitlines(True)).dict())
@@ -147,14 +170,25 @@ def _user_directories() -> tuple[Path, ...]:
 def _directories_by(variables: tuple[str | None, ...]) -> tuple[Path, ...]:
     """The system's and the user's directory of DVC's settings, where the environment's variables are these."""
     system, user = variables[:2]
-    if not (system and user):
-        try:
-            from platformdirs import site_config_dir, user_config_dir
-        except ImportError:  # DVC, which brings it, is not installed, and nobody has settings for it
-            return tuple(Path(directory) for directory in (system, user) if directory)
-        system = system or site_config_dir("dvc", "iterative")
-        user = user or user_config_dir("dvc", "iterative")
-    return Path(system), Path(user)
+    if system and user:
+        return Path(system), Path(user)
+    try:
+        from platformdirs import site_config_dir, user_config_dir
+    except ImportError:  # then DVC is not installed either
+        found = _directories_of_dvc()
+    else:
+        found = Path(site_config_dir("dvc", "iterative")), Path(user_config_dir("dvc", "iterative"))
+    return Path(system) if system else found[0], Path(user) if user else found[1]
+
+
+def _directories_of_dvc() -> tuple[Path, Path]:
+    """Return where the system's and the user's settings of DVC are, as platformdirs says it."""
+    if sys.platform == "darwin":
+        within = Path("Library", "Application Support", "dvc")
+        return Path("/") / within, Path.home() / within
+    everyone = os.environ.get("XDG_CONFIG_DIRS", "").split(os.pathsep)[0]
+    own = os.environ.get("XDG_CONFIG_HOME", "").strip()
+    return Path(everyone or "/etc/xdg") / "dvc", Path(own or Path.home() / ".config") / "dvc"
 
 
 def _merge(into: Section, update: Mapping[str, Any]) -> None:
@@ -169,9 +203,11 @@ def _lower(section: Mapping[str, Any]) -> Section:
     return {k.lower(): _lower(v) if isinstance(v, Mapping) else v for k, v in section.items()}
 
 
-def _with_paths(sections: Section, base: Path) -> Section:
+def _with_paths(sections: Section, base: Path | None) -> Section:
+    """Make paths absolute, where it is known what they are relative to."""
     for remote in sections.get("remote", {}).values():
         for key in _PATHS:
             if isinstance(value := remote.get(key), str) and not re.match(r"\w+://", value):
-                remote[key] = os.path.abspath(base / os.path.expanduser(value))
+                path = os.path.expanduser(value)
+                remote[key] = path if base is None else os.path.abspath(base / path)
     return sections

@@ -28,6 +28,7 @@ from .progress import Meter, Progress, silent
 from .remote import Remote
 from .survey import survey
 from .verified import VerifiedCache
+from .web import Download, WebRemote, is_plain
 
 NOTHING: Mapping[str, Path] = {}
 VERIFY_RULE = "artifact_is_intact"
@@ -40,12 +41,21 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 class ArtifactStore:
     """The files of a registry's versions: where DVC keeps them, and muster's own cache of verified ones.
 
-    `config` is the committed `.dvc/config`, which must be of the branch that is trusted. Urls in it are
-    relative to `root/.dvc`. `cache` belongs to one user. `dvc_cache` is the clone's DVC cache, None where
-    there is no work tree. Invalid if `config` is not plain; no remote is looked for before it is needed.
+    `config` is the committed `.dvc/config`, which must be of the branch that is trusted. Paths in it are
+    relative to `root/.dvc`, and mean nothing where root is None. `cache` belongs to one user. `dvc_cache` is
+    the clone's DVC cache, None where there is no work tree. `download`, where it is given, reads plain http(s)
+    remotes without DVC. Invalid if `config` is not plain; no remote is looked for before it is needed.
     """
 
-    def __init__(self, config: bytes, root: Path, cache: Path, dvc_cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        config: bytes,
+        root: Path | None,
+        cache: Path,
+        dvc_cache: Path | None = None,
+        download: Download | None = None,
+    ) -> None:
+        self._download = download
         self._committed, self._root = parse_config(config), root
         self._cache = VerifiedCache(Path(os.path.abspath(cache)))
         self._dvc_cache = None if dvc_cache is None else Path(os.path.abspath(dvc_cache))
@@ -57,7 +67,11 @@ class ArtifactStore:
     @cached_property
     def _remote(self) -> Directory | Remote:
         directory = self._settings.directory
-        return Remote(self._settings) if directory is None else Directory(directory, required=True)
+        if directory is not None:
+            return Directory(directory, required=True)
+        if self._download is not None and is_plain(self._settings):
+            return WebRemote(self._settings, self._download)
+        return Remote(self._settings)
 
     @cached_property
     def _sources(self) -> tuple[Directory | Remote, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from ...core.errors import Invalid
 
@@ -71,6 +72,15 @@ def parse_url(location: str) -> Address:
     from urllib.parse import unquote
 
     return Address(f"{scheme}://{rest}", unquote(name), unquote(password) if colon else None)
+
+
+def path_of(url: str) -> Path | None:
+    """Return the path that a file:// URL names on this machine; None for any other."""
+    if not url.startswith("file:///"):
+        return None
+    from urllib.parse import unquote
+
+    return Path(unquote(url.removeprefix("file://")))
 
 
 def redact(text: str) -> str:

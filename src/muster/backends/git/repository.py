@@ -14,7 +14,7 @@ from ...core.errors import Invalid, MusterError, NotFound, Refused
 from ...core.snapshot import Change, Snapshot
 from ...core.terms import DEFAULT, Terms
 from . import fetched, history, identity
-from .address import is_url, redact
+from .address import is_url, path_of, redact
 from .checkout import delete_ref, move_branch, recover, tip_of
 from .commits import Commit, parse_commit
 from .fetched import FetchedTree
@@ -375,9 +375,9 @@ class GitRepository:
         upstream = self._upstream(own)
         return upstream.ref.removeprefix(_HEADS) if upstream else own or "HEAD"
 
-    def root(self) -> Path:
-        """Return the directory that relative paths in the registry's configuration are relative to."""
-        return self._mirror.home if self._mirror is not None else self._layout.root
+    def root(self) -> Path | None:
+        """Return the directory that relative paths in the registry's configuration are relative to; None elsewhere."""
+        return path_of(self.location) if self._mirror is not None else self._layout.root
 
     def remote_url(self) -> str | None:
         """Return the URL that changes are pushed to, as git rewrites it and without credentials; None if nowhere."""

@@ -5,6 +5,6 @@ was asked for, or not at all. Whatever goes wrong with the file is Unavailable, 
 `database.Index` is imported by whoever opens one: most commands do not.
 """
 
-from .files import IndexFile, index_files, path_of, prune
+from .files import IndexFile, index_files, path_of, prune, remove
 
-__all__ = ["IndexFile", "index_files", "path_of", "prune"]
+__all__ = ["IndexFile", "index_files", "path_of", "prune", "remove"]

@@ -15,26 +15,8 @@ from typing import Any
 
 import click
 
-from ...core.errors import (
-    Conflict,
-    Integrity,
-    Invalid,
-    MusterError,
-    NotFound,
-    Refused,
-    ReviewNeeded,
-    Unavailable,
-)
-
-EXIT_CODES: dict[type[MusterError], int] = {
-    NotFound: 3,
-    Refused: 4,
-    Invalid: 5,
-    Conflict: 6,
-    Integrity: 7,
-    Unavailable: 8,
-}
-INTERRUPTED = 130
+from ...core.errors import MusterError, ReviewNeeded, Unavailable
+from ..exits import EXIT_CODES, INTERRUPTED, exit_code
 
 # name -> (module, one line for --help), in the order in which they are listed
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -43,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "Play the whole story in a scratch folder."),
     "register": ("register", "Register a file or directory as a new version of a model."),
     "copy": ("copy", "Register a version in another registry, with the same files."),
-    "import": ("importing", "Register many versions as one commit."),
+    "import": ("importing", "Register what is elsewhere: many versions as one commit."),
     "list": ("reads", "List models, or the versions of one."),
     "show": ("reads", "Show a model or a version."),
     "search": ("reads", "Find versions, or models, by a filter."),
@@ -53,9 +35,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "watch": ("watch", "Bring each new version that a reference names, and run a command on it."),
     "pull": ("artifacts", "Bring a version's files here, verified."),
     "open": ("artifacts", "Bring one file of a version, without the others."),
-    "lock": ("lock", "Write down which versions references name."),
-    "outdated": ("lock", "Say which locked references have moved."),
-    "update": ("lock", "Lock what has moved as it is now."),
+    "lock": ("lock", "Write down which versions references name, so that the same bytes come again."),
+    "outdated": ("lock", "Say which locked references name another version now, and who moved them."),
+    "update": ("lock", "Lock what has moved as it is now; what has not stays, line by line."),
     "load-check": ("artifacts", "Load a version by its format, and say what came of it."),
     "verify": ("artifacts", "Read a version's files in the artifact store, and verify each."),
     "promote": ("writes", "Move a version, or versions of several models, into a stage."),
@@ -78,7 +60,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "policy": ("checking", "Show what guards each stage and alias, and try it on the past."),
     "index": ("index", "Publish the registry as static files, and verify them."),
     "owners": ("owners", "Tell the forge who owns which model."),
-    "cache": ("cache", "See what is kept on this machine, and take it away."),
+    "cache": ("cache", "See what muster keeps on this machine, and take it away."),
     "completion": ("setup", "Print the script that completes commands in your shell."),
 }
 
@@ -133,9 +115,9 @@ class _Commands(click.Group):
 @click.option(
     "--key",
     "keys",
-    metavar="KEY|SHA256:...",
+    metavar="FILE|SHA256:...",
     multiple=True,
-    help="Of a published index: the public key, or its fingerprint, that must have signed it.",
+    help="Of a published index: the public key (.pub), or its fingerprint, that must have signed it.",
 )
 @click.version_option(package_name="muster-registry", message="muster %(version)s")
 @click.pass_context
@@ -168,7 +150,7 @@ def run(args: list[str]) -> int:
             again = [arg for arg in args if arg != "--direct"]
             hint = f"propose it: {shlex.join(['muster', *again, '--propose'])}"
         _explain(str(error), hint)
-        return next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 1)
+        return exit_code(error)
     except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return INTERRUPTED

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
-import sys
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import click
 
-from ...core.errors import Conflict
-from .. import report
+from .. import files, report
 from .common import at_option, command, json_option, open_registry, say
 from .lock import file_option, pull_locked
 from .progress import Bar
 
 LINKS = ("copy", "reflink", "hardlink", "symlink", "auto")
-CHUNK = 1 << 20
 BROKEN = 7  # the exit code of bytes that are not what was registered
 
 
@@ -93,31 +87,11 @@ def open_command(ctx: click.Context, /, reference: str, path: str, output: str, 
 
     No byte of it is written before all of it was held against the SHA-256 in the manifest.
     """
-    target = None if output == "-" else _new(Path(output))
+    target = files.target_of(output)
     with Bar() as bar:
         opened = open_registry(ctx, at).open(reference, path, bar)
     with opened:
-        if target is None:
-            shutil.copyfileobj(opened, sys.stdout.buffer, CHUNK)
-        else:
-            _write(opened, target)
-
-
-def _new(output: Path) -> Path:
-    if os.path.lexists(output):
-        raise Conflict(f"{output} is already there.", hint="Choose another place, or remove it first.")
-    return output
-
-
-def _write(opened: IO[bytes], target: Path) -> None:
-    """Write a file that nobody sees half of."""
-    aside = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}")
-    try:
-        with aside.open("xb") as file:
-            shutil.copyfileobj(opened, file, CHUNK)
-        aside.rename(_new(target))
-    finally:
-        aside.unlink(missing_ok=True)
+        files.write(opened, target)
 
 
 @command("load-check")

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def cache_command() -> None:
     """See what muster keeps on this machine, and take it away.
 
-    It keeps what it read of registries behind URLs, and the files of versions, verified. All of it can be fetched again.
+    It keeps what it read of registries behind URLs, databases for searches, and the files of versions, verified. All of
+    it can be had again.
     """
 
 
@@ -55,10 +56,14 @@ def cache_clear_command(registry: str | None, older_than: str | None, artifacts:
 
 def _lines(cache: Cache) -> Iterator[str]:
     yield f"{report.safe(cache.path)}: {report.size(cache.size)}"
-    for mirror in cache.mirrors:
-        what = "with its history" if mirror.complete else "in part"
-        at = f", at {mirror.commit[:12]}" if mirror.commit else ""
-        yield f"    {report.safe(mirror.url)}  {report.size(mirror.size)}, {what}{at}, read {mirror.used}"
-    kept = cache.artifacts
-    yield f"    files of versions: {kept.files}, {report.size(kept.size)}"
-    yield f"    directories of versions: {kept.trees}, {report.size(kept.trees_size)}"
+    for kept in (*cache.mirrors, *cache.indexes):
+        what = "" if kept in cache.indexes else ", with its history" if kept.complete else ", in part"
+        at = f", at {kept.commit[:12]}" if kept.commit else ""
+        yield f"    {report.safe(kept.url)}  {report.size(kept.size)}{what}{at}, read {kept.used}"
+    for said, files in (
+        ("objects of published indexes", cache.objects),
+        ("databases for searches", cache.searches),
+        ("files of versions", cache.files),
+        ("directories of versions", cache.trees),
+    ):
+        yield f"    {said}: {files.count}, {report.size(files.size)}"

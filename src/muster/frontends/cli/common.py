@@ -11,6 +11,7 @@ import click
 
 from ...core.errors import Invalid, ReviewNeeded
 from .. import report, reports
+from ..keys import trusted
 
 if TYPE_CHECKING:
     from ...core.operations import Expect, Operation
@@ -56,7 +57,7 @@ def open_registry(ctx: click.Context, at: str | None = None) -> Registry:
         offline=options["offline"],
         max_age=_seconds(options["max_age"]),
         accept_history=options["accept_history"],
-        keys=options["keys"],
+        keys=tuple(trusted(options["keys"])),
     )
     ctx.call_on_close(registry.close)
     return registry.at(at) if at else registry
