@@ -24,6 +24,7 @@ from muster.backends.git import GitRepository
 from muster.core.errors import Integrity, MusterError, NotFound, Unavailable
 from muster.core.snapshot import Snapshot
 from support.gitcli import git, tip
+from support.gitdaemon import git_daemon
 from support.githttpd import GitHttpServer, git_http_server
 from support.registry import valid
 from support.sshd import ssh_server
@@ -123,6 +124,19 @@ def test_a_head_that_has_not_moved_costs_one_question(server: GitHttpServer, url
     ]
 
 
+def test_the_first_read_asks_and_fetches_at_once(server: GitHttpServer, url: str) -> None:
+    assert read(url) == 2
+    first, model, manifest = 2, 1, 1  # which refs there are and a fetch; and what each lacked
+    question = 1  # meanwhile
+    assert sum("POST" in request for request in server.requests) == first + model + manifest + question
+
+
+def test_a_first_read_of_a_branch_that_is_not_there_says_so(url: str, sealed: Path) -> None:
+    with Registry(url, branch="nowhere") as opened:
+        assert opened.models() == []
+    assert not list(mirror(sealed).glob("*.git*"))
+
+
 def test_everything_is_listed_with_a_handful_of_requests(
     server: GitHttpServer, url: str, registry: Path
 ) -> None:
@@ -220,7 +234,32 @@ def test_a_server_that_only_serves_files_is_read_too(registry: Path, tmp_path: P
         assert read(f"http://127.0.0.1:{server.server_port}/{registry.name}") == 2
 
 
-@pytest.mark.parametrize("how", ["file", "ssh"])
+def test_a_filter_that_a_server_refused_is_not_tried_again_for_a_week(
+    server: GitHttpServer, url: str, registry: Path, sealed: Path
+) -> None:
+    for branch in ("a", "b"):
+        git(registry, "update-ref", f"refs/heads/{branch}", commit(registry, notes=branch.encode()))
+    commit(registry, notes=b"c")
+    _allow_blob_filters_alone(registry)
+    assert read(url) == 2
+    record = mirror(sealed) / "record.json"
+
+    def asked(branch: str) -> int:
+        server.requests.clear()
+        with Registry(url, branch=branch) as opened:
+            opened.get("bikes@champion")
+        return len(server.requests)
+
+    within = asked("a")
+    known = json.loads(record.read_text())
+    assert set(known["refused"]) == {"tree:2"}
+    week_ago = known["refused"]["tree:2"] - 7 * 24 * 3600
+    record.write_text(json.dumps({**known, "refused": {"tree:2": week_ago}}))
+    assert asked("b") > within
+    assert json.loads(record.read_text())["refused"]["tree:2"] > week_ago
+
+
+@pytest.mark.parametrize("how", ["file", "ssh", "git"])
 def test_a_path_and_ssh_are_read_in_part_as_well(
     how: str, registry: Path, sealed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,10 +269,32 @@ def test_a_path_and_ssh_are_read_in_part_as_well(
             ssh = stack.enter_context(ssh_server(tmp_path / "ssh"))
             monkeypatch.setenv("GIT_SSH_COMMAND", ssh.command)
             url = ssh.url(registry)
+        if how == "git":
+            url = stack.enter_context(git_daemon(registry, tmp_path / "log"))
         assert read(url) == 2
         champion(registry, 3)
         assert read(url) == 3
         assert not (mirror(sealed) / "complete.git").exists()
+
+
+def test_a_bulk_of_commits_of_one_second_brings_no_more_than_commits(
+    url: str, registry: Path, sealed: Path
+) -> None:
+    assert read(url) == 2
+    lines = (
+        f"commit refs/heads/main\ncommitter A <a@b> 1800000000 +0000\ndata 1\n{n % 10}\n" for n in range(3000)
+    )
+    stream = "".join([next(lines), f"from {tip(registry)}\n", *lines])
+    subprocess.run(["git", "-C", registry, "fast-import", "--quiet"], input=stream.encode(), check=True)
+    middle = git(registry, "rev-parse", "main~2900").strip()
+    newest = str(tip(registry))
+    git(registry, "update-ref", "refs/heads/main", middle)
+    assert read(url) == 2
+    git(registry, "update-ref", "refs/heads/main", newest)
+    assert read(url) == 2
+    assert not (mirror(sealed) / "complete.git").exists()
+    (store,) = mirror(sealed).glob("read-*.git")
+    assert int(git(store, "rev-list", "--count", newest)) > 3000
 
 
 def test_a_merge_of_a_branch_that_began_long_ago_brings_little(
@@ -429,6 +490,41 @@ def test_a_damaged_mirror_is_made_again_and_the_answer_is_right(
     with Registry(url) as opened, Registry(registry) as here:
         assert [e.commit for e in opened.history()] == [e.commit for e in here.history()]
         assert [v.digest for v in opened.search()] == [v.digest for v in here.search()]
+
+
+def test_questions_about_history_mend_a_mirror_that_lacks_some(
+    url: str, registry: Path, sealed: Path
+) -> None:
+    for number in range(4):
+        commit(registry, notes=b"%d" % number)
+    oldest, lost, newest = git(registry, "rev-parse", "main~3", "main~1", "main").split()
+    for question, answer in (("fork", oldest), ("merged", (newest, ()))):
+        with GitRepository(url) as repository:
+            list(repository.log(newest))
+        _lose(mirror(sealed) / "complete.git", lost)
+        with GitRepository(url) as repository:
+            assert getattr(repository, question)(oldest, newest) == answer
+
+
+def test_nobody_is_accused_because_of_what_a_mirror_has_lost(url: str, registry: Path, sealed: Path) -> None:
+    for number in range(4):
+        commit(registry, notes=b"%d" % number)
+    with Registry(url) as opened:
+        opened.birth()
+    oldest, lost, newest = git(registry, "rev-parse", "main~3", "main~1", "main").split()
+    _lose(mirror(sealed) / "complete.git", lost)
+    for path in (mirror(sealed) / "record.json", *sealed.rglob("heads/*.json")):
+        path.write_text(path.read_text().replace(newest, oldest))
+    assert read(url) == 2
+
+
+def _lose(store: Path, oid: str) -> None:
+    """Take one object away from a repository."""
+    packs = [pack.rename(store / pack.name) for pack in store.glob("objects/pack/*.pack")]
+    shutil.rmtree(store / "objects" / "pack")
+    for pack in packs:
+        subprocess.run(["git", "-C", store, "unpack-objects", "-q"], input=pack.read_bytes(), check=True)
+    (store / "objects" / oid[:2] / oid[2:]).unlink()
 
 
 def test_a_damaged_record_or_memory_is_as_good_as_none(url: str, sealed: Path) -> None:

@@ -11,6 +11,7 @@ import contextlib
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedReader
@@ -27,7 +28,8 @@ class GitHttpServer(ThreadingHTTPServer):
     """Serves the bare repositories below root to users (name -> password); with no users, to everybody.
 
     `requests` lists the method and path of every request answered so far, and `sent` counts the bytes of their bodies.
-    After `cut_after` bytes of one body the connection is closed, as by a server that dies; None: never.
+    Each request waits `delay` seconds first, as on a network. After `cut_after` bytes of one body the connection is
+    closed, as by a server that dies; None: never.
     """
 
     daemon_threads = True
@@ -39,6 +41,7 @@ class GitHttpServer(ThreadingHTTPServer):
         self.root, self.users, self.anonymous_reads = root, dict(users or {}), anonymous_reads
         self.requests: list[str] = []
         self.sent = 0
+        self.delay = 0.0
         self.cut_after: int | None = None
 
     def url(self, repository: str, user: str = "", password: str | None = None) -> str:
@@ -62,10 +65,12 @@ def git_http_server(
 
 class _Request(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or each answer waits 40 ms for the client to acknowledge its headers
     server: GitHttpServer
 
     def do_GET(self) -> None:
         body, user = self._body(), self._user()
+        time.sleep(self.server.delay)
         self.server.requests.append(f"{self.command} {self.path}")
         if user is None and self._needs_user():
             self.send_response(401)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ...core.tree import Tree
 from .mirror import Mirror
 from .objects import DIRECTORY, FILE_MODES, Directory, Entry, Object, parse_tree, same
-from .partial import ALL, FEW
+from .partial import ALL, FEW, NO_FILES
 
 _PATIENCE = 8  # requests for a file or two, after which everything is fetched
 _MODEL = 2  # how deep a model's directory is: models/<model>
@@ -34,7 +34,7 @@ class FetchedTree(Tree):
         if entry is None or entry.mode not in FILE_MODES:
             raise KeyError(path)
         if entry.oid not in self._contents:
-            self._contents[entry.oid] = self._read(entry.oid, self._same_stem(path), ALL).content
+            self._contents[entry.oid] = self._read(entry.oid, self._same_stem(path), NO_FILES).content
         return self._contents[entry.oid]
 
     def __contains__(self, path: object) -> bool:
@@ -42,7 +42,7 @@ class FetchedTree(Tree):
         return entry is not None and entry.mode in FILE_MODES
 
     def __iter__(self) -> Iterator[str]:
-        self._bring_below("", "blob:none")
+        self._bring_below("", NO_FILES)
         return iter(sorted(self._paths("")))
 
     def __len__(self) -> int:

@@ -16,9 +16,10 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ...core.errors import Integrity, MusterError, NotFound, Unavailable, command
@@ -26,6 +27,7 @@ from ...core.terms import Terms
 from .address import parse_url, redact
 from .checkout import tip_of
 from .lock import locked
+from .merging import is_ancestor
 from .objects import Object, ObjectPipe
 from .partial import MANY_WANTS, Partial, make_bare, remove, tidy
 from .process import Git
@@ -91,6 +93,11 @@ def _size(path: Path) -> int:
         return 0  # somebody has just taken it away
 
 
+def _import_readers() -> None:
+    """Import what will read the answer, most of all PyYAML: as long as a server that is near needs to give it."""
+    from ...core import dvcconfig, manifest  # noqa: F401  (for whoever needs them next)
+
+
 class Mirror:
     """What is kept of one URL, below `cache`. Several processes and threads may use it at once."""
 
@@ -132,13 +139,13 @@ class Mirror:
             return known or self._never_read()
         if not whole and self._is_young(known, time.time()):
             return known
+        if not whole and (seen := self._first(asked)) is not None:
+            return seen
         while True:
-            began, before = time.time(), self._believed()
-            refs = self._asked.refs(asked or "HEAD")
-            ref, tip = asked or refs.get("ref: HEAD", "HEAD"), refs.get(asked or "HEAD")
-            if tip is None:
+            before = self._believed()
+            if (seen := self._ask(asked, partial(self._get_ready, known))) is None:
                 return None
-            seen = Seen(ref, tip, began)
+            ref, tip = seen.ref, seen.tip
             if not whole and known is not None and (known.ref, known.tip, before.get(ref)) == (ref, tip, tip):
                 self._record.keep(asked, seen)
                 return seen
@@ -149,6 +156,40 @@ class Mirror:
                     self._record.keep(asked, seen)
                     return seen
             # While we waited for the lock, somebody saw a younger head. Ask again: ours would look like a step back.
+
+    def _first(self, asked: str) -> Seen | None:
+        """Fetch a branch while asking where it is, if nothing is known of its URL. None: something is, or it is empty."""
+        if self._is_complete() or self._believed():
+            return None
+        with self.writing() as lock:
+            if self._is_complete() or self._believed():  # somebody was faster
+                return None
+            guess = Partial(self.home / "first.git.draft", self._address, self._record)
+            try:
+                fetch = partial(guess.begin_at, asked or "HEAD", lock, _import_readers)
+                if (seen := self._ask(asked, fetch)) is None:
+                    return None
+                if self._partial(seen.ref).become(guess, seen.tip):
+                    self.believe(seen.ref, seen.tip)
+                else:  # it has just moved; or its server needs to be asked in another way
+                    self._take(seen, None, False, lock)
+                self._record.keep(asked, seen)
+                return seen
+            finally:
+                guess.discard()
+
+    def _ask(self, asked: str, meanwhile: Callable[[], object]) -> Seen | None:
+        """Return where a branch is, or what HEAD names, from the server itself; None if there is no commit."""
+        began = time.time()
+        refs = self._asked.refs(asked or "HEAD", meanwhile=meanwhile)
+        tip = refs.get(asked or "HEAD")
+        return None if tip is None else Seen(asked or refs.get("ref: HEAD", "HEAD"), tip, began)
+
+    def _get_ready(self, known: Seen | None) -> None:
+        """Have at hand what will read the answer."""
+        if known is not None and not self._is_complete():
+            self._partial(known.ref).start()
+        _import_readers()
 
     def _is_young(self, known: Seen | None, now: float) -> bool:
         """Tell whether an answer is as young as the terms ask. One from the future is not: a clock was set back."""
@@ -175,20 +216,26 @@ class Mirror:
 
     def _take_part(self, seen: Seen, last: str | None, lock: int) -> bool:
         store = self._partial(seen.ref)
-        if last is not None and store.advance(seen.tip, last, lock):
-            return True
         try:
-            return store.begin(seen.tip, last, lock)
+            descends = None if last is None else store.advance(seen.tip, last, lock)
+            return store.begin(seen.tip, last, lock) if descends is None else descends
         except Unavailable:
             return False  # what cannot be had in part may be had as a whole; who is not there will not answer that, too
 
     def _take_all(self, seen: Seen, last: str | None, lock: int) -> None:
         self.fetch(seen.ref, seen.tip, lock)
-        if last is not None and self.git.ask("merge-base", "--is-ancestor", last, seen.tip).returncode:
-            raise self._rewritten(seen, last)
-        target = f"refs/muster/upstream/{seen.ref}" if seen.ref == "HEAD" else seen.ref
-        self.git.run("update-ref", target, seen.tip)
+        if last is not None and not is_ancestor(self.git, last, seen.tip):
+            if not self._is_sound():  # nobody is accused because of what was lost here
+                self.discard(self.home / "complete.git")
+                self.fetch(seen.ref, seen.tip, lock)
+            if not is_ancestor(self.git, last, seen.tip):
+                raise self._rewritten(seen, last)
+        self._point(seen.ref, seen.tip)
         (self.home / "complete.git" / _WHOLE).touch()
+
+    def _point(self, ref: str, tip: str) -> None:
+        """Keep the complete mirror from losing a commit, and let git notice what of its past is lost."""
+        self.git.run("update-ref", f"refs/muster/upstream/{ref}" if ref == "HEAD" else ref, tip)
 
     def fetch(self, source: str, tip: str, lock: int) -> None:
         """Bring the commit tip, by the ref that is at it, and all of its past. A mirror that is broken is made again."""
@@ -277,7 +324,7 @@ class Mirror:
         import hashlib
 
         name = f"read-{hashlib.sha256(ref.encode()).hexdigest()[:8]}.git"
-        return self._partials.setdefault(name, Partial(self.home / name, self._address))
+        return self._partials.setdefault(name, Partial(self.home / name, self._address, self._record))
 
     def _commit(self, oid: str) -> bool:
         if not self.is_made():
@@ -352,7 +399,7 @@ class Mirror:
         """Return the partial store that has a commit."""
         if commit not in self._holders:
             for path in self.home.glob("read-*.git"):
-                store = self._partials.setdefault(path.name, Partial(path, self._address))
+                store = self._partials.setdefault(path.name, Partial(path, self._address, self._record))
                 try:
                     if store.objects([commit])[0] is not None:
                         self._holders[commit] = store
@@ -392,4 +439,5 @@ class Mirror:
         for ref, tip in refs.items():
             if not ref.startswith("ref: "):
                 self.fetch(ref, tip, lock)
+                self._point(ref, tip)
         (self.home / "complete.git" / _WHOLE).touch()

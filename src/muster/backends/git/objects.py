@@ -106,8 +106,7 @@ class ObjectPipe:
         return [blob.content for blob in found if blob is not None]
 
     def _read(self, names: Sequence[str]) -> list[Object | None]:
-        if self._owner != os.getpid():  # after a fork the pipe, and the lock's state, belong to the parent
-            self._owner, self._lock, self._process = os.getpid(), threading.Lock(), None
+        self._renew()
         with self._lock:
             try:
                 return self._exchange(names)
@@ -124,6 +123,22 @@ class ObjectPipe:
                 self._large = dict([*self._large.items(), (tree.oid, known)][-_KEPT:])
         return known
 
+    def _renew(self) -> None:
+        """Leave the pipe, and the lock's state, to the parent after a fork: they belong to it."""
+        if self._owner != os.getpid():
+            self._owner, self._lock, self._process = os.getpid(), threading.Lock(), None
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            self._process = self._git.open("cat-file", "--batch")
+        return self._process
+
+    def start(self) -> None:
+        """Start the process, so that the first read need not wait for it. NotFound etc. are left to that."""
+        self._renew()
+        with self._lock:
+            self._started()
+
     def close(self) -> None:
         """End the process. The next read starts another."""
         with self._lock:
@@ -131,9 +146,8 @@ class ObjectPipe:
                 self._stop()
 
     def _exchange(self, names: Sequence[str]) -> list[Object | None]:
-        if self._process is None:
-            self._process = self._git.open("cat-file", "--batch")
-        stdin, stdout = cast(IO[bytes], self._process.stdin), cast(IO[bytes], self._process.stdout)
+        process = self._started()
+        stdin, stdout = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
         lines = "".join(f"{name}\n" for name in names).encode(errors="surrogateescape")
         try:  # not through stdin's buffer: a fork would copy what is in it, and flush it twice
             os.write(stdin.fileno(), lines)

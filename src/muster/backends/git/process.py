@@ -65,26 +65,51 @@ class Git:
         stdin: bytes = b"",
         env: Mapping[str, str] | None = None,
         hold: Sequence[int] = (),
+        meanwhile: Callable[[], object] | None = None,
     ) -> Done:
-        """Run git to its end, whatever its exit code. It inherits the locks `hold`, should it outlive us."""
+        """Run git to its end, whatever its exit code. It inherits the locks `hold`, should it outlive us.
+
+        `meanwhile` is called while it runs: for a git that reads nothing and prints little, for nobody minds its pipes.
+        """
         environment = {**self._clean_environment(), **(env or {})}
-        command = [*self._start, *arguments]
+        pipe, command = subprocess.PIPE, [*self._start, *arguments]
         try:
-            done = subprocess.run(command, input=stdin, capture_output=True, env=environment, pass_fds=hold)
+            process = subprocess.Popen(
+                command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment, pass_fds=hold
+            )
         except FileNotFoundError as error:
             raise _no_git() from error
+        with process:
+            try:
+                if meanwhile is not None:
+                    meanwhile()
+                said = process.communicate(stdin)
+            except BaseException:
+                process.kill()
+                raise
+        done = Done(command, process.returncode, *said)
         if done.returncode:
             require_git()  # where it works, nobody need ask how old it is
         return done
 
     def run(self, *arguments: str, stdin: bytes = b"", env: Mapping[str, str] | None = None) -> bytes:
         """Return what git printed; Unavailable, with git's words, if it failed."""
+        return self.decide(*arguments, answers=(0,), stdin=stdin, env=env).stdout
+
+    def decide(
+        self,
+        *arguments: str,
+        answers: Sequence[int] = (0, 1),
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+    ) -> Done:
+        """Run git to its end; Unavailable, with git's words, if its exit code is none of the answers."""
         done = self.ask(*arguments, stdin=stdin, env=env)
-        if done.returncode and self._mend is not None and self._mend():
+        if done.returncode not in answers and self._mend is not None and self._mend():
             done = self.ask(*arguments, stdin=stdin, env=env)
-        if done.returncode:
+        if done.returncode not in answers:
             raise Unavailable(f"git {arguments[0]} failed: {words(done)}")
-        return done.stdout
+        return done
 
     def open(self, *arguments: str, stderr: IO[bytes] | int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
         """Start git with pipes to its standard input and output."""

@@ -6,7 +6,7 @@ the new commit (done), somewhere else (conflict) or where it was (refused).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,10 +43,13 @@ class Remote:
             what = f"not all of this was read of {redact(self.name)} before, and nobody is to be asked"
             raise Unavailable(what, hint="do it without --offline")
 
-    def refs(self, *patterns: str) -> Mapping[str, str]:
-        """Return the refs that match patterns, with what HEAD names under `ref: HEAD`; Unavailable."""
+    def refs(self, *patterns: str, meanwhile: Callable[[], object] | None = None) -> Mapping[str, str]:
+        """Return the refs that match patterns, with what HEAD names under `ref: HEAD`; Unavailable.
+
+        `meanwhile` is called while the server is waited for; with it, ask for a few refs.
+        """
         self.require_online()
-        done = self.git.ask("ls-remote", "--symref", "--", self.name, *patterns)
+        done = self.git.ask("ls-remote", "--symref", "--", self.name, *patterns, meanwhile=meanwhile)
         if done.returncode:
             raise self._unavailable(done)
         lines = (line.split("\t") for line in done.stdout.decode(errors="surrogateescape").splitlines())

@@ -20,7 +20,7 @@ from .commits import Commit, parse_commit
 from .fetched import FetchedTree
 from .history import LogEntry
 from .layout import BRANCH, Layout, Upstream, check_branch, find_layout, origin_of, start_of, upstream_of
-from .merging import merged
+from .merging import fork, merged
 from .mirror import Mirror, cache_directory
 from .objects import GitTree, ObjectPipe, is_oid
 from .process import Git
@@ -225,7 +225,7 @@ class GitRepository:
         """Return the last commit that both have, None if their histories share none."""
         for commit in (a, b):
             self._require(commit)
-        return self._git.ask("merge-base", a, b).stdout.decode().strip() or None
+        return fork(self._git, a, b)
 
     def branch(self) -> str | None:
         """Return the branch that is read: the one given, or what HEAD of a repository at a path names."""

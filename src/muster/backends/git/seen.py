@@ -1,24 +1,28 @@
 """What was seen last of a URL: when its branches were confirmed, and at which commits they were.
 
-    <cache>/git/<address>/record.json     {"url": ..., "heads": {asked: {"ref": ..., "tip": ..., "at": seconds}}}
+    <cache>/git/<address>/record.json     {"url": ..., "heads": {asked: {"ref": ..., "tip": ..., "at": seconds}},
+                                           "refused": {filter: seconds}}
     <state>/heads/<address>.json          {"url": ..., "heads": {ref: commit}}
 
 The first is beside the mirror and may be thrown away with it. The second is what a history that is rewritten is noticed
 by, so it lies in the user's state directory, which nobody clears to gain space. `asked` is a ref, or "" for what HEAD
-names. Both files are replaced whole; one that cannot be read is as good as none.
+names. `refused` are filters that the server did not serve, where it served others. Both files are replaced whole; one
+that cannot be read is as good as none.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ...core.errors import Unavailable
+
+_REFUSED_SECONDS = 7 * 24 * 3600  # then the server is tried again: it may have learned
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +57,22 @@ class Record:
         there = self.get(asked)
         if there is None or not seen.at < there.at <= _mtime(self._path):
             try:
-                _replace(self._path, self._url, {**_heads(self._path), asked: asdict(seen)})
+                _replace(self._path, self._url, heads={**_heads(self._path), asked: asdict(seen)})
             except OSError as error:
                 hint = "make room, or set MUSTER_CACHE to a directory that can be written"
                 raise Unavailable(f"{self._path} cannot be written: {error.strerror}", hint) from error
+
+    def refused(self, now: float) -> set[str]:
+        """Return the filters that the server is known not to serve."""
+        found = _mapping(self._path, "refused").items()
+        return {filter for filter, at in found if isinstance(at, float) and 0 <= now - at < _REFUSED_SECONDS}
+
+    def refuse(self, filters: Collection[str], now: float) -> None:
+        """Remember that the server did not serve filters."""
+        if filters:
+            with suppress(OSError):  # then it is asked in vain once more
+                before = _mapping(self._path, "refused")
+                _replace(self._path, self._url, refused={**before, **dict.fromkeys(filters, now)})
 
 
 class Heads:
@@ -75,7 +91,7 @@ class Heads:
         if heads.get(ref) != tip:
             with suppress(OSError):
                 self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                _replace(self._path, self._url, {**heads, ref: tip})
+                _replace(self._path, self._url, heads={**heads, ref: tip})
 
 
 def state_directory() -> Path:
@@ -93,7 +109,11 @@ def url_of(path: Path) -> str | None:
 
 
 def _heads(path: Path) -> dict[str, Any]:
-    found = _read(path).get("heads")
+    return _mapping(path, "heads")
+
+
+def _mapping(path: Path, key: str) -> dict[str, Any]:
+    found = _read(path).get(key)
     return found if isinstance(found, dict) else {}
 
 
@@ -112,7 +132,7 @@ def _mtime(path: Path) -> float:
         return 0.0
 
 
-def _replace(path: Path, url: str, heads: Mapping[str, Any]) -> None:
+def _replace(path: Path, url: str, **changed: Mapping[str, Any]) -> None:
     draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
-    draft.write_text(json.dumps({"url": url, "heads": heads}))
+    draft.write_text(json.dumps({**_read(path), "url": url, **changed}))
     draft.replace(path)
