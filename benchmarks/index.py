@@ -1,9 +1,9 @@
 """What the index costs and gives: made, moved by one commit, asked; and the same questions to MLflow's SQLite store.
 
-The registry is `scale.py`'s: 1,000 models of 100 versions unless said otherwise, all of one date, in a bare repository.
-Questions are asked by the library in one warm process. `--mlflow` names a Python that has MLflow, which answers those
-that it has words for (no metrics, no OR) from versions of the same names and date. `--direct` also times whole processes
-without an index.
+The registry is `scale.py`'s: 1,000 models of 100 versions unless said otherwise, one registered each `--apart` seconds
+(0: all of one date), in a bare repository. Questions are asked by the library in one warm process. `--mlflow` names a
+Python that has MLflow, which answers those that it has words for (no metrics, no OR) from versions of the same names and
+dates. `--direct` also times whole processes without an index.
 """
 
 from __future__ import annotations
@@ -50,12 +50,16 @@ import statistics, sys, time
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlRegisteredModel
 store = SqlAlchemyStore(sys.argv[1])
-models, per_model = int(sys.argv[2]), int(sys.argv[3])
+models, per_model, apart = map(int, sys.argv[2:5])
+def when(number): return (1767225600 + number * apart) * 1000
 with store.ManagedSessionMaker() as session:
     session.bulk_save_objects([SqlRegisteredModel(name=f"model-{m}", creation_time=m) for m in range(models)])
 with store.ManagedSessionMaker() as session:
     session.bulk_save_objects([
-        SqlModelVersion(name=f"model-{m}", version=v, creation_time=1, source="/nowhere")
+        SqlModelVersion(
+            name=f"model-{m}", version=v, source="/nowhere",
+            creation_time=when(m * per_model + v - 1), last_updated_time=when(m * per_model + v - 1),
+        )
         for m in range(models) for v in range(1, per_model + 1)
     ])
 for line in sys.stdin:
@@ -79,10 +83,11 @@ def timed(ask: Callable[[], object], rounds: int = 7) -> float:
     return statistics.median(times[1:])
 
 
-def mlflow(python: str, where: Path, models: int, per_model: int) -> dict[str, float]:
+def mlflow(python: str, where: Path, models: int, per_model: int, apart: int) -> dict[str, float]:
     """Return MLflow's times for the questions that it has words for."""
     lines = "".join("\t".join((name, *QUESTIONS[name])) + "\n" for name in BY_MLFLOW)
-    command = [python, "-c", MLFLOW, f"sqlite:///{where}/mlflow.db", str(models), str(per_model)]
+    sizes = map(str, (models, per_model, apart))
+    command = [python, "-c", MLFLOW, f"sqlite:///{where}/mlflow.db", *sizes]
     done = subprocess.run(command, input=lines, env=ENVIRONMENT, capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)
@@ -92,7 +97,7 @@ def mlflow(python: str, where: Path, models: int, per_model: int) -> dict[str, f
 
 def measure(where: Path, options: argparse.Namespace) -> None:
     """Build everything, ask, and print."""
-    repository, cache = build(where, options.versions, options.per_model), where / "cache"
+    repository, cache = build(where, options.versions, options.per_model, options.apart), where / "cache"
     os.environ.update(ENVIRONMENT)
     with Registry(repository, cache=cache) as registry:
         started = time.perf_counter()
@@ -104,8 +109,15 @@ def measure(where: Path, options: argparse.Namespace) -> None:
         show("moved by one commit, and asked", statistics.median(moved))
         ours = {name: timed(lambda q=q: registry.search(*q, MOST)) for name, q in QUESTIONS.items()}
         show("all models", timed(registry.models))
+        show("versions of a model", timed(lambda: registry.versions("model-3")))
+        started = time.perf_counter()
+        told = sum(1 for _ in registry.history("model-3"))
+        show(f"the first history, of {told} commits", time.perf_counter() - started)
+        show("history of a model", timed(lambda: list(registry.history("model-4"))))
+        show("history of an alias", timed(lambda: list(registry.history("model-4@champion"))))
     models = options.versions // options.per_model
-    theirs = mlflow(options.mlflow, where, models, options.per_model) if options.mlflow else {}
+    sizes = models, options.per_model, options.apart
+    theirs = mlflow(options.mlflow, where, *sizes) if options.mlflow else {}
     for name, took in ours.items():
         show(name, took, theirs.get(name))
     processes(repository, cache, options)
@@ -136,7 +148,13 @@ def processes(repository: Path, cache: Path, options: argparse.Namespace) -> Non
         command = ["env", f"MUSTER_CACHE={cache}", *MUSTER, "-R", str(repository), *words]
         return lambda _: seconds(command)
 
-    commands = {"muster search": search, "muster list": ["list"], "muster list model-3": ["list", "model-3"]}
+    commands = {
+        "muster search": search,
+        "muster list": ["list"],
+        "muster list model-3": ["list", "model-3"],
+        "muster history model-3": ["history", "model-3"],
+        "muster history model-3@champion": ["history", "model-3@champion"],
+    }
     cases = {f"{name}{way}": case(words, at) for name, words in commands.items() for way, at in ways.items()}
     for name, took in in_turn(options.rounds, cases).items():
         show(name, took)
@@ -147,6 +165,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--versions", type=int, default=100_000)
     parser.add_argument("--per-model", type=int, default=PER_MODEL)
+    parser.add_argument("--apart", type=int, default=60, help="seconds from one version to the next")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--mlflow", metavar="PYTHON", help="a Python that has MLflow")
     parser.add_argument("--direct", action="store_true", help="time whole processes without an index, too")

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from timing import ENVIRONMENT, MUSTER, in_turn, seconds
@@ -24,28 +25,28 @@ from muster.core import documents, dvcfile, manifest, names
 from muster.core.models import Artifact, ArtifactFile, Manifest, digest_of
 
 PER_MODEL = 100
+BEGUN = datetime(2026, 1, 1, tzinfo=timezone.utc)
 BIN = Path(sys.executable).parent
 
 
-def history(versions: int, per_model: int, store: Path) -> Iterator[bytes]:
-    """Yield the fast-import stream of a registry with so many versions."""
+def history(versions: int, per_model: int, store: Path, apart: int = 0) -> Iterator[bytes]:
+    """Yield the fast-import stream of a registry with so many versions, registered so many seconds apart."""
     template = resources.template()
     template[".dvc/config"] = template[".dvc/config"].replace(b"/srv/muster/artifacts", str(store).encode())
     template["registry.yaml"] = template["registry.yaml"].replace(b"review: true", b"review: false")
     yield commit(template, "Set up the registry")
     for number in range(versions):
         model, version = f"model-{number // per_model}", number % per_model + 1
-        yield commit(dict(registered(model, version, number)), f"{model}: registered {version}")
+        yield commit(dict(registered(model, version, number, apart)), f"{model}: registered {version}")
 
 
-def registered(model: str, version: int, number: int) -> Iterator[tuple[str, bytes]]:
+def registered(model: str, version: int, number: int, apart: int = 0) -> Iterator[tuple[str, bytes]]:
     """Yield the files of one version, and those of its model with the first one."""
     file = ArtifactFile("model.bin", 1000, hashlib.sha256(b"%d" % number).hexdigest())
     artifact = Artifact("model.bin", "file", file.size, digest_of([file]), (file,))
     metrics = {"rmse": 50 + number % 17 / 7, "r2": 0.5}
-    made = Manifest(
-        model, version, "2026-01-01T00:00:00Z", "Bench <bench@example.com>", (artifact,), metrics=metrics
-    )
+    at = f"{BEGUN + number * timedelta(seconds=apart):%Y-%m-%dT%H:%M:%SZ}"
+    made = Manifest(model, version, at, "Bench <bench@example.com>", (artifact,), metrics=metrics)
     yield names.path("version", model, version), manifest.dump(documents.manifest_to(made), "version")
     oid = f"{hashlib.md5(b'%d' % number, usedforsecurity=False).hexdigest()}.dir"
     output = dvcfile.DvcFile(oid, file.size, 1, str(version))
@@ -65,7 +66,7 @@ def commit(files: dict[str, bytes], subject: str) -> bytes:
     return out.getvalue() + b"\n"
 
 
-def build(where: Path, versions: int, per_model: int) -> Path:
+def build(where: Path, versions: int, per_model: int, apart: int = 0) -> Path:
     """Build a bare registry and return its path."""
     repository, store = where / f"registry-{versions}.git", where / f"store-{versions}"
     git("init", "-q", "--bare", "-b", "main", str(repository))
@@ -73,7 +74,7 @@ def build(where: Path, versions: int, per_model: int) -> Path:
         ["git", "-C", str(repository), "fast-import", "--quiet"], stdin=subprocess.PIPE
     ) as feed:
         assert feed.stdin is not None
-        for chunk in history(versions, per_model, store):
+        for chunk in history(versions, per_model, store, apart):
             feed.stdin.write(chunk)
     return repository
 

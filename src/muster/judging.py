@@ -151,15 +151,19 @@ class Judge(Reader):
                     message = f"{len(missing)} of its objects are not in the artifact store: {', '.join(missing[:3])}"
                     yield Finding(path, "artifact_is_stored", message, fix="run `dvc push` where they are")
 
-    def _states(self, snapshot: Snapshot, pointer: Pointer) -> Iterator[State]:
-        """The states in which pointer changed, newest first; those under a model's former names after its own."""
+    def _states(self, snapshot: Snapshot, pointer: Pointer, make: bool = False) -> Iterator[State]:
+        """The states in which pointer changed, newest first; those under a model's former names after its own.
+
+        `make`: all of them are wanted, which is worth an index of the history.
+        """
         from .core.history import State
 
         card, last = names.path("model", pointer.model), ""
         if snapshot.commit is None or card not in snapshot:
             return
         for name in (pointer.model, *reversed(snapshot.document(card).get("formerly", []))):
-            for entry in self._git.log(snapshot.commit, [names.path(pointer.kind, name, pointer.name)]):
+            path = names.path(pointer.kind, name, pointer.name)
+            for entry in self._tracing.log(snapshot.commit, [path], make=make):
                 if entry.commit != last:  # the commit of a rename is in both names' logs
                     at = datetime.fromisoformat(entry.at[:-1] + "+00:00")
                     yield State(at, self._git.snapshot(entry.commit), name)

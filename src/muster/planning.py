@@ -66,7 +66,7 @@ class Planner(Judge):
 
         now = self.upstream()
         target = requests.pointer(now, pointer)
-        back = requests.rollback(now, target, self._states(now, target), to)
+        back = requests.rollback(now, target, self._states(now, target, make=True), to)
         if not isinstance(back.expect, int):  # it points at nothing now, so nothing is taken away
             return (back,)
         hold = Hold((back.expect,), self.author, self.now, reason.strip() or "rolled back")

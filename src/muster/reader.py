@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .placing import Candidate
     from .pulling import Pulled
     from .searching import Searching
+    from .tracing import Tracing
     from .watching import OnChange, OnError, Watch
 
 R = TypeVar("R", bound="Reader")
@@ -73,6 +74,7 @@ class Reader:
         self._source: Source = open_source(location, branch, self._cache, environment, terms)
         self._commit, self._branch = "", branch
         self._indexes: list[Indexing] = []  # one, once it was asked for; shared with what `at` returns
+        self._traces: list[Tracing] = []  # likewise
         self._resolved = lru_cache(_KEPT)(partial(_resolve_at, self._source))  # each is true for ever
 
     @property
@@ -183,13 +185,21 @@ class Reader:
             return
         paths, concerns = history.scope(snapshot, subject)
         shown = 0
-        for logged in self._git.log(snapshot.commit, paths):
+        for logged in self._tracing.log(snapshot.commit, paths, make=not self._commit):
             entry = self._told(logged, concerns)
             if entry.events or not subject:
                 yield entry
                 shown += 1
             if limit is not None and shown >= limit:
                 return
+
+    @property
+    def _tracing(self) -> Tracing:
+        from .tracing import Tracing
+
+        if not self._traces:
+            self._traces.append(Tracing(self._git, self._branch, self._cache))
+        return self._traces[0]
 
     def happened(self, base: str, head: str) -> Iterator[Entry]:
         """Yield what happened from one revision to another, newest first.
@@ -388,7 +398,8 @@ class Reader:
     def close(self) -> None:
         """Let go of the processes that read the repository."""
         self._source.close()
-        for index in self._indexes:
+        kept: list[Indexing | Tracing] = [*self._indexes, *self._traces]
+        for index in kept:
             index.close()
 
     def __enter__(self: R) -> R:

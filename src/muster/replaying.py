@@ -33,7 +33,8 @@ def replayed(registry: Reader, policy: str, model: str | None, since: str) -> It
     if model is not None:
         called = (model, *now.model_document(model).get("formerly", []))
         paths = [names.model_directory(name) for name in called]
-    yield from replay(_steps(registry._git, now.commit, paths, since), candidate)
+    log = registry._tracing.log(now.commit, paths, oldest_first=True)
+    yield from replay(_steps(registry._git, log, since), candidate)
 
 
 def _candidate(registry: Reader, policy: str, now: Snapshot) -> Candidate:
@@ -55,10 +56,10 @@ def _candidate(registry: Reader, policy: str, now: Snapshot) -> Candidate:
     return found
 
 
-def _steps(git: GitRepository, tip: str, paths: list[str], since: str) -> Iterator[Step]:
-    """Yield the commits that moved a pointer or renamed a model, oldest first; those before `since` unjudged."""
+def _steps(git: GitRepository, log: Iterator[LogEntry], since: str) -> Iterator[Step]:
+    """Yield the commits of a log that moved a pointer or renamed a model; those before `since` unjudged."""
     start = _Start(git, since)
-    for entry in git.log(tip, paths, oldest_first=True):
+    for entry in log:
         touched = [path for path in entry.paths if _is_told(path)]
         if not touched:
             continue

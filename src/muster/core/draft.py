@@ -19,6 +19,7 @@ from .tree import Growing
 _FEW = (
     3  # questions about one model that are answered by ids, with no file read; from then on each is read once
 )
+_LAST_LINE = b"  path: '%d'\n"  # of a version's DVC file: in it alone two files of one content differ
 
 
 class Draft:
@@ -124,9 +125,11 @@ def find_version(snapshot: Snapshot, model: str, stored: Stored) -> int | None:
 
     Integrity if DVC's address, an MD5, is that of a version with other files.
     """
-    for number in reversed(snapshot.versions(model)):
-        if snapshot.tree.holds(names.path("dvc", model, number), _dvc_data(stored, number)):
-            return _verified(snapshot, model, number, stored)
+    numbers, content = snapshot.versions(model)[::-1], _without_number(_dvc_data(stored, 0), 0)
+    data = (content + _LAST_LINE % number for number in numbers)
+    for path in snapshot.tree.holding(zip(names.paths("dvc", model, numbers), data, strict=True)):
+        (number,) = names.numbers_in("dvc", [path.rpartition("/")[2]])
+        return _verified(snapshot, model, number, stored)
     return None
 
 
@@ -141,7 +144,7 @@ def _dvc_data(stored: Stored, number: int) -> bytes:
 
 def _without_number(data: bytes, number: int) -> bytes:
     """What two DVC files of one content have in common: all but the last line, which names the version."""
-    return data.removesuffix(b"  path: '%d'\n" % number)
+    return data.removesuffix(_LAST_LINE % number)
 
 
 def _verified(snapshot: Snapshot, model: str, number: int, stored: Stored) -> int:

@@ -40,6 +40,7 @@ FIELDS: Final[Mapping[Subject, Mapping[str, Field[Any]]]] = {
 }
 NAME: Final = Attribute("name")
 VERSION: Final = Attribute("version")
+CREATED: Final = Attribute("created_at")
 DESCRIPTION: Final = Attribute("description")
 _LARGEST: Final = 2**63 - 1
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)

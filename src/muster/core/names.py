@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -172,6 +173,19 @@ def number_in(kind: Kind, file_name: str) -> int | None:
     stem, _, suffix = file_name.partition(".")
     fits = _WHOLE_NUMBER.fullmatch(stem) is not None and _PATTERNS[kind].endswith("/{}." + suffix)
     return int(stem) if fits else None
+
+
+def numbers_in(kind: Kind, file_names: Iterable[str]) -> list[int]:
+    """Return what `number_in` finds in many file names of one directory."""
+    suffix = _PATTERNS[kind].rpartition("/{}")[2]
+    stems = (name[: -len(suffix)] for name in file_names if name.endswith(suffix))
+    return [int(stem) for stem in stems if _WHOLE_NUMBER.fullmatch(stem)]
+
+
+def paths(kind: Kind, model: str, numbers: Iterable[int]) -> Iterator[str]:
+    """Yield the paths of many versions' files of one kind, in their order."""
+    before, after = path(kind, model, "x").rsplit("x", 1)
+    return (f"{before}{number}{after}" for number in numbers)
 
 
 def model_directory(model: str) -> str:

@@ -342,8 +342,7 @@ class Snapshot:
                 yield place
 
     def _numbers(self, kind: names.Kind, model: str) -> tuple[int, ...]:
-        inside = self.children(names.directory(kind, model))
-        return tuple(sorted(n for name in inside if (n := names.number_in(kind, name)) is not None))
+        return tuple(sorted(names.numbers_in(kind, self.children(names.directory(kind, model)))))
 
     def _no_version(self, model: str, version: int) -> NotFound:
         tombstone = names.path("tombstone", model, version)

@@ -17,9 +17,9 @@ class Tree(Mapping[str, bytes]):
     def children(self, directory: str) -> Iterator[str]:
         """Yield the names directly inside directory, in order; nothing when there is no such directory."""
 
-    def holds(self, path: str, data: bytes) -> bool:
-        """Tell whether path holds exactly data. A tree that knows object ids answers without reading."""
-        return self.get(path) == data
+    def holding(self, files: Iterable[tuple[str, bytes]]) -> Iterator[str]:
+        """Yield those of these paths that hold exactly the data beside them. A tree that knows object ids reads none."""
+        return (path for path, data in files if self.get(path) == data)
 
     def expect(self, directory: str) -> None:
         """Say that all below directory will be read. A tree that is elsewhere brings it at once."""
@@ -79,11 +79,27 @@ class Overlay(Tree):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
-    def holds(self, path: str, data: bytes) -> bool:
-        """Tell whether path holds exactly data, as the tree below knows it without reading."""
-        if path in self._above or self._lower is None:
-            return self.get(path) == data
-        return self._lower.holds(path, data)
+    def holding(self, files: Iterable[tuple[str, bytes]]) -> Iterator[str]:
+        """Yield those of these paths that hold exactly the data beside them, as the tree below knows without reading."""
+        if self._lower is None:
+            return super().holding(files)
+        return self._holding(files, self._lower)
+
+    def _holding(self, files: Iterable[tuple[str, bytes]], lower: Tree) -> Iterator[str]:
+        own: list[str] = []
+
+        def below() -> Iterator[tuple[str, bytes]]:
+            for path, data in files:
+                if path not in self._above:
+                    yield path, data
+                elif self._above[path] == data:
+                    own.append(path)
+
+        for path in lower.holding(below()):
+            yield from own  # they came before it
+            own.clear()
+            yield path
+        yield from own
 
     def document(self, path: str) -> Any:
         """Return the parsed file at path, as the tree below has it where nothing is over it.
@@ -108,7 +124,9 @@ class Overlay(Tree):
 
     def children(self, directory: str) -> Iterator[str]:
         """Yield the names directly inside directory, in order."""
-        lower = () if self._lower is None else self._lower.children(directory)
+        lower = iter(()) if self._lower is None else self._lower.children(directory)
+        if directory not in self._hidden and directory not in self._added:
+            return lower
         prefix = f"{directory}/" if directory else ""
         doubtful = self._hidden.get(directory, set())
         kept = (n for n in lower if n not in doubtful or self._is_there(f"{prefix}{n}"))

@@ -7,11 +7,11 @@ does, after a while, whoever does not say so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ...core.tree import Tree
 from .mirror import Mirror
-from .objects import DIRECTORY, FILE_MODES, Entry, Object, hash_object, parse_tree
+from .objects import DIRECTORY, FILE_MODES, Directory, Entry, Object, parse_tree, same
 from .partial import ALL, FEW, NO_FILES
 
 _PATIENCE = 8  # requests for a file or two, after which everything is fetched
@@ -25,7 +25,7 @@ class FetchedTree(Tree):
 
     def __init__(self, mirror: Mirror, commit: str) -> None:
         self._mirror, self._commit = mirror, commit
-        self._directories: dict[str, dict[str, Entry]] = {}
+        self._directories: dict[str, Directory] = {}
         self._contents: dict[str, bytes] = {}
         self._asked = 0
 
@@ -50,15 +50,11 @@ class FetchedTree(Tree):
 
     def children(self, directory: str) -> Iterator[str]:
         """Yield the names directly inside directory, in order."""
-        entries = self.entries(directory)
-        return iter(sorted(name for name, e in entries.items() if e.mode in (*FILE_MODES, DIRECTORY)))
+        return iter(self.entries(directory).listed())
 
-    def holds(self, path: str, data: bytes) -> bool:
-        """Tell whether path holds exactly data, by the ids: the file is not read."""
-        entry = self._entry(path)
-        if entry is None or entry.mode not in FILE_MODES:
-            return False
-        return entry.oid == hash_object("blob", data, like=self._commit)
+    def holding(self, files: Iterable[tuple[str, bytes]]) -> Iterator[str]:
+        """Yield those of these paths that hold exactly the data beside them, by the ids: no file is read."""
+        return same(files, self._blob, like=self._commit)
 
     def expect(self, directory: str) -> None:
         """Bring all below directory at once."""
@@ -77,11 +73,15 @@ class FetchedTree(Tree):
             elif entry.mode == DIRECTORY:
                 yield from self._paths(f"{prefix}{name}")
 
+    def _blob(self, path: str) -> str | None:
+        entry = self._entry(path)
+        return entry.oid if entry is not None and entry.mode in FILE_MODES else None
+
     def _entry(self, path: str) -> Entry | None:
         directory, _, name = path.rpartition("/")
         return self.entries(directory).get(name)
 
-    def entries(self, directory: str) -> dict[str, Entry]:
+    def entries(self, directory: str) -> Directory:
         """What is in a directory; nothing if there is no such directory."""
         if directory not in self._directories:
             oid = self._root() if not directory else self._directory_at(directory)

@@ -16,6 +16,10 @@ from .process import Git, pathspec
 SYMBOLIC_LINK, SUBMODULE, EXECUTABLE = "120000", "160000", "100755"
 _FORMAT = "tformat:%H%x00%P%x00%an <%ae>%x00%ct%x00%B"
 _HEADER_FIELDS = 5
+_FEW, _MANY = (
+    32,
+    1024,
+)  # commits that are named on one command line: whoever asks may want no more than the first
 # Settings could bend what is printed, and so could a .gitmodules file, by hiding a submodule.
 _WHOLE = ("-z", "--no-renames", "--no-relative", "--ignore-submodules=none")
 _RAW = (*_WHOLE, "--raw", "--no-abbrev")
@@ -127,6 +131,31 @@ def log(
         yield from _log_entries(fields)
 
 
+def line(git: Git, commit: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the commits of the first-parent line, newest first, each with all the paths that it changed."""
+    fields = git.stream(
+        *("log", *_RAW, *_PLAIN, "--format=tformat:%H", "--first-parent", "--diff-merges=first-parent"),
+        *("--end-of-options", commit, "--"),
+    )
+    with closing(fields):
+        for header, touched in _grouped(fields, 1):
+            yield header[0].decode(), tuple(touched)
+
+
+def logged(git: Git, commits: Sequence[str], paths: Sequence[str]) -> Iterator[LogEntry]:
+    """Yield those among commits that touch paths against their first parents, as `log` does, in the order given."""
+    begin, count = 0, _FEW
+    while begin < len(commits):
+        fields = git.stream(
+            *("log", *_RAW, *_PLAIN, f"--format={_FORMAT}", "--first-parent", "--diff-merges=first-parent"),
+            *("--no-walk=unsorted", "--end-of-options", *commits[begin : begin + count]),
+            *("--", *map(pathspec, paths)),
+        )
+        with closing(fields):
+            yield from (entry for entry in _log_entries(fields) if entry.paths)
+        begin, count = begin + count, min(2 * count, _MANY)
+
+
 def between(git: Git, base: str, head: str, limit: int) -> list[LogEntry]:
     """Return the commits that head has and base has not, children after their parents, without paths.
 
@@ -143,6 +172,11 @@ def between(git: Git, base: str, head: str, limit: int) -> list[LogEntry]:
 def first(git: Git, commit: str) -> str:
     """Return the commit with which the first-parent line of commit begins."""
     return git.run("rev-list", "--first-parent", "--max-parents=0", commit).decode().strip()
+
+
+def reaches(git: Git, commit: str, depth: int) -> bool:
+    """Tell whether the first-parent line of commit has more than depth commits."""
+    return bool(git.run("rev-list", "--first-parent", "--max-count=1", f"--skip={depth}", commit))
 
 
 def commit_at(git: Git, tip: str, moment: datetime) -> str | None:
@@ -166,19 +200,23 @@ def parse_moment(text: str) -> datetime | None:
 
 
 def _log_entries(fields: Iterator[bytes]) -> Iterator[LogEntry]:
-    """Group `log`'s fields: five of a header, then two for each path, the first with a colon in front."""
+    return (_entry(header, touched) for header, touched in _grouped(fields, _HEADER_FIELDS))
+
+
+def _grouped(fields: Iterator[bytes], width: int) -> Iterator[tuple[list[bytes], list[str]]]:
+    """Group `log`'s fields: those of a header, then two for each path, the first with a colon in front."""
     header: list[bytes] = []
     touched: list[str] = []
     for field in fields:
-        if len(header) < _HEADER_FIELDS:
+        if len(header) < width:
             header.append(field)
         elif field.lstrip(b"\n").startswith(b":"):
             touched.append(_text(next(fields)))
         else:
-            yield _entry(header, touched)
+            yield header, touched
             header, touched = [field], []
     if header:
-        yield _entry(header, touched)
+        yield header, touched
 
 
 def _entry(header: list[bytes], touched: list[str]) -> LogEntry:

@@ -36,6 +36,10 @@ class Layout:
         """What relative paths in the repository's configuration are relative to."""
         return self.top or self.common
 
+    def is_grafted(self) -> bool:
+        """Tell whether git was told of other parents than commits have: a shallow clone, or by grafts."""
+        return any((self.common / name).exists() for name in ("shallow", "info/grafts"))
+
 
 @dataclass(frozen=True, slots=True)
 class Upstream:

@@ -12,7 +12,7 @@ import os
 import re
 import subprocess
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, cast
 
@@ -22,6 +22,9 @@ from .process import Git, require_git, words
 
 FILE_MODES = ("100644", "100755")
 DIRECTORY = "40000"
+_LARGE, _KEPT = 1 << 15, 4  # bytes of a directory that is large, and how many of them are kept
+_FILES = frozenset(mode.encode() for mode in FILE_MODES)
+_LISTED = _FILES | {DIRECTORY.encode()}
 _OID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _HEADER = re.compile(rb"([0-9a-f]{40}|[0-9a-f]{64}) (commit|tree|blob|tag) ([0-9]+)\n")
 _NO_OBJECT = (b" missing\n", b" ambiguous\n", b" submodule\n")
@@ -49,6 +52,32 @@ class Entry:
     oid: str
 
 
+class Directory(Mapping[str, Entry]):
+    """The names in a tree object, each made an `Entry` when it is asked for: there may be a hundred thousand."""
+
+    def __init__(self, entries: dict[str, tuple[bytes, bytes, bytes]]) -> None:
+        self._entries = entries  # by name: mode, name and id, as they are in the object
+
+    def __getitem__(self, name: str) -> Entry:
+        mode, _, oid = self._entries[name]
+        return Entry(mode.decode(), oid.hex())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def blob(self, name: str) -> str | None:
+        """Return the id of a plain file; None if there is none of that name."""
+        entry = self._entries.get(name)
+        return entry[2].hex() if entry is not None and entry[0] in _FILES else None
+
+    def listed(self) -> list[str]:
+        """Return the names of plain files and directories, sorted."""
+        return sorted(name for name, entry in self._entries.items() if entry[0] in _LISTED)
+
+
 class ObjectPipe:
     """Reads any object by any name git knows for it. Safe to share between threads, and across a fork."""
 
@@ -57,6 +86,7 @@ class ObjectPipe:
         self._git, self._location, self._verified = git, location, verified
         self._owner, self._lock = os.getpid(), threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
+        self._large: dict[str, Directory] = {}
 
     def read(self, name: str) -> Object | None:
         """Return the object that name names, or None. NotFound if there is no repository here."""
@@ -83,6 +113,15 @@ class ObjectPipe:
             except BaseException:
                 self._stop()
                 raise
+
+    def entries(self, tree: Object) -> Directory:
+        """Return the names in a tree object. Of large ones the last few are kept: each state of a registry has them."""
+        known = self._large.get(tree.oid)
+        if known is None:
+            known = parse_tree(tree.content, len(tree.oid) // 2)
+            if len(tree.content) > _LARGE:
+                self._large = dict([*self._large.items(), (tree.oid, known)][-_KEPT:])
+        return known
 
     def _renew(self) -> None:
         """Leave the pipe, and the lock's state, to the parent after a fork: they belong to it."""
@@ -167,17 +206,26 @@ def hash_object(kind: str, content: bytes, like: str) -> str:
     return hashlib.new(algorithm, header + content, usedforsecurity=False).hexdigest()
 
 
-def parse_tree(content: bytes, oid_size: int) -> dict[str, Entry]:
+def same(files: Iterable[tuple[str, bytes]], oid_of: Callable[[str], str | None], like: str) -> Iterator[str]:
+    """Yield the paths whose blob, as `oid_of` names it, has exactly the data beside it."""
+    import hashlib
+
+    new = hashlib.sha1 if len(like) == 40 else hashlib.sha256
+    for path, data in files:
+        oid = oid_of(path)
+        if (
+            oid is not None
+            and oid == new(b"blob %d\0%b" % (len(data), data), usedforsecurity=False).hexdigest()
+        ):
+            yield path
+
+
+def parse_tree(content: bytes, oid_size: int) -> Directory:
     """Read a tree object: `<mode> <name>NUL<id>` over and over. `oid_size` is 20 or 32 bytes."""
-    entries, end = {}, 0
-    for match in _ENTRIES[oid_size].finditer(content):
-        if match.start() != end:
-            break
-        end = match.end()
-        entries[_text(match[2])] = Entry(match[1].decode(), match[3].hex())
-    if end != len(content):
+    found = _ENTRIES[oid_size].findall(content)
+    if sum(len(mode) + len(name) for mode, name, _ in found) + (oid_size + 2) * len(found) != len(content):
         raise Integrity("a directory in the git repository is malformed", hint="run `git fsck`")
-    return entries
+    return Directory({_text(entry[1]): entry for entry in found})
 
 
 class GitTree(Tree):
@@ -188,7 +236,8 @@ class GitTree(Tree):
 
     def __init__(self, git: Git, pipe: ObjectPipe, commit: str) -> None:
         self._git, self._pipe, self._commit = git, pipe, commit
-        self._directories: dict[str, dict[str, Entry]] = {}
+        self._directories: dict[str, Directory] = {}
+        self._names: dict[str, list[str]] = {}
         self._contents: dict[str, bytes] = {}
         self._listing: dict[str, str] | None = None
 
@@ -211,8 +260,9 @@ class GitTree(Tree):
 
     def children(self, directory: str) -> Iterator[str]:
         """Yield the names directly inside directory, in order. Costs one tree object."""
-        entries = self._entries(directory)
-        return iter(sorted(name for name, e in entries.items() if e.mode in (*FILE_MODES, DIRECTORY)))
+        if directory not in self._names:
+            self._names[directory] = self._entries(directory).listed()
+        return iter(self._names[directory])
 
     def read(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """Yield the path and content of files that are there, so many at a time, without keeping any."""
@@ -221,9 +271,9 @@ class GitTree(Tree):
             oids = [self._blob(path) or "" for path in batch]
             yield from zip(batch, self._pipe.blobs(oids), strict=True)
 
-    def holds(self, path: str, data: bytes) -> bool:
-        """Tell whether path holds exactly data, by the ids: the file is not read."""
-        return self._blob(path) == hash_object("blob", data, like=self._commit)
+    def holding(self, files: Iterable[tuple[str, bytes]]) -> Iterator[str]:
+        """Yield those of these paths that hold exactly the data beside them, by the ids: no file is read."""
+        return same(files, self._blob, like=self._commit)
 
     def prefetch(self, paths: Iterable[str]) -> None:
         """Read the files at these paths, those that are there, a few hundred at a time."""
@@ -238,23 +288,22 @@ class GitTree(Tree):
         if self._listing is not None:
             return self._listing.get(path)
         directory, _, name = path.rpartition("/")
-        entry = self._entries(directory).get(name)
-        return entry.oid if entry is not None and entry.mode in FILE_MODES else None
+        return self._entries(directory).blob(name)
 
-    def _entries(self, directory: str) -> dict[str, Entry]:
+    def _entries(self, directory: str) -> Directory:
         if directory not in self._directories:
             self._directories[directory] = self._read_directory(directory)
         return self._directories[directory]
 
-    def _read_directory(self, directory: str) -> dict[str, Entry]:
+    def _read_directory(self, directory: str) -> Directory:
         if directory.startswith(("/", "./", "../")):  # git would read these from the working directory
-            return {}
+            return Directory({})
         # The slash at the end matters: `<commit>:x-g<digits>` also reads as the name `git describe` gives to
         # another commit, and git tries that first.
         found = self._pipe.read(f"{self._commit}:{directory}{'/' if directory else ''}")
         if found is None or found.kind != "tree":
-            return {}
-        return parse_tree(found.content, len(self._commit) // 2)
+            return Directory({})
+        return self._pipe.entries(found)
 
     def _files(self) -> dict[str, str]:
         if self._listing is None:

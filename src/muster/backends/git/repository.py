@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from pathlib import Path
@@ -35,8 +35,7 @@ _NOBRANCH = "name the branch with --branch"
 
 
 class GitRepository:
-    """The repository at `location`: a path inside one, or a URL, of which a bare mirror is kept below
-    `cache`.
+    """The repository at `location`: a path inside one, or a URL, of which a bare mirror is kept below `cache`.
 
     Reads see `branch`, or what HEAD names. One object may be used from several threads. Close it when done.
     `environment` is given to git at a path: in a hook, git's own words on where the pushed objects are.
@@ -85,8 +84,7 @@ class GitRepository:
         return self._tip.read()
 
     def authority(self) -> str | None:
-        """Return the commit a change must build on: the upstream's tip in a clone whose branch has one, else
-        `head`.
+        """Return the commit a change must build on: the upstream's tip in a clone whose branch has one, else `head`.
 
         Refused if the branch has commits and its upstream does not exist.
         """
@@ -112,8 +110,8 @@ class GitRepository:
     def commit_of(self, revision: str) -> str:
         """Return the commit that a commit id, branch, git tag or date names; NotFound if there is none.
 
-        A date names the last commit of the branch's first-parent line by then: a day by its end, in UTC. In a clone
-        a branch that only the upstream has, such as somebody's proposal, is fetched.
+        A date names the last commit of the branch's first-parent line by then: a day by its end, in UTC. In a clone a
+        branch that only the upstream has, such as somebody's proposal, is fetched.
         """
         if not revision or revision.startswith(("-", ":")) or not revision.isprintable():
             raise Invalid(
@@ -192,6 +190,26 @@ class GitRepository:
             self._require(known)
         return history.log(self._git, commit, paths, limit, oldest_first, since)
 
+    def line(self, commit: str) -> Generator[tuple[str, tuple[str, ...]], None, None]:
+        """Yield the commits of the first-parent line, newest first, each with all the paths it changed."""
+        self._require(commit)
+        yield from history.line(self._git, commit)
+
+    def logged(self, commits: Sequence[str], paths: Sequence[str]) -> Iterator[LogEntry]:
+        """Yield what `log` says of these commits of one line, in the order given, as far as they touch paths."""
+        if commits:
+            self._require(commits[0])
+        return history.logged(self._git, commits, paths)
+
+    def reaches(self, commit: str, depth: int) -> bool:
+        """Tell whether a first-parent line has more than so many commits."""
+        self._require(commit)
+        return history.reaches(self._git, commit, depth)
+
+    def is_grafted(self) -> bool:
+        """Tell whether git was told of other parents than commits have."""
+        return self._mirror is None and self._layout.is_grafted()
+
     def first(self, commit: str) -> str:
         """Return the commit with which a first-parent line begins: what every clone of a repository has."""
         self._require(commit)
@@ -268,10 +286,9 @@ class GitRepository:
     def publish(self, new: str, old: str | None, branch: str | None = None) -> str | None:
         """Move branch (None: our own) from old (None: it must not exist) to new by compare-and-swap.
 
-        Conflict: it is somewhere else, and nothing is lost. Refused: it is where it was, as a server, a lock
-        or local edits said no. Unavailable: the remote cannot be asked. In a clone the upstream's branch
-        moves, and the clone's follows as a fast-forward; where it cannot, the answer is a sentence that says
-        why.
+        Conflict: it is somewhere else, and nothing is lost. Refused: it is where it was, as a server, a lock or local
+        edits said no. Unavailable: the remote cannot be asked. In a clone the upstream's branch moves, and the clone's
+        follows as a fast-forward; where it cannot, the answer is a sentence that says why.
         """
         if branch is not None:
             check_branch(branch)
@@ -421,10 +438,8 @@ class GitRepository:
     def _require(self, commit: str) -> None:
         if not is_oid(commit):
             raise Invalid(f"{commit!r} is not a full commit id")
-        known = (
-            self._mirror.require(commit, self._branch_given) if self._mirror else self._commit_here(commit)
-        )
-        if not known:
+        mirror = self._mirror
+        if not (mirror.require(commit, self._branch_given) if mirror else self._commit_here(commit)):
             raise NotFound(f"{self.location} has no commit {commit}")
 
     def _commit_here(self, revision: str) -> str | None:
@@ -468,9 +483,8 @@ class GitRepository:
 
     def _branch_of_remote(self, remote: Remote) -> str:
         if self._default is None:
-            self._default = (
-                remote.refs("HEAD").get("ref: HEAD", "").removeprefix(_HEADS) or remote.unborn_branch()
-            )
+            named = remote.refs("HEAD").get("ref: HEAD", "").removeprefix(_HEADS)
+            self._default = named or remote.unborn_branch()
         return self._default
 
     def _catch_up(self, ref: str, new: str) -> str | None:

@@ -16,6 +16,7 @@ from ...core.errors import Invalid
 from ...core.snapshot import Change
 from .process import Git
 
+_FEW = 12  # files: with the directories above them they are fewer objects than git's fastimport.unpackLimit
 _REF = b"refs/muster/building"
 _IDENTITY = re.compile(r"(?P<name>[^<>\n\0]*[^<>\n\0 ]) <(?P<email>[^<>\n\0]*)>")
 _QUOTED = re.compile(rb'[\\"\n]')
@@ -33,9 +34,11 @@ def write_commit(git: Git, parent: str | None, change: Change, author: str, at: 
     stamp = f"{int(at.astimezone(timezone.utc).timestamp())} +0000"
     nothing = "0" * (len(parent) if parent else _oid_length(git))
     stream = b"".join(_commands(parent, change, f"{author} {stamp}", nothing))
+    # Of few objects git keeps no pack, so that to compress it is wasted: a directory may have megabytes.
+    packed = ("-c", "pack.compression=0") if len(change.files) <= _FEW else ()
     # On a file system that folds case, git would take models/Bikes for models/bikes.
     commit = (
-        git.run("-c", "core.ignoreCase=false", "fast-import", "--quiet", "--done", stdin=stream)
+        git.run("-c", "core.ignoreCase=false", *packed, "fast-import", "--quiet", "--done", stdin=stream)
         .decode()
         .strip()
     )

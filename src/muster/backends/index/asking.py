@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ...core.facts import DESCRIPTION, FIELDS, NAME, VERSION, Form, form_of, kept_as
+from ...core.facts import CREATED, DESCRIPTION, FIELDS, NAME, VERSION, Form, form_of, kept_as
 from ...core.filters import (
     OPPOSITE,
     And,
@@ -47,6 +47,8 @@ FUNCTIONS: Final[Mapping[str, Callable[[str, str], bool]]] = {
 }
 FEW: Final = 4_000  # rows: to look at so many is quicker than to find all rows that satisfy something else
 _COLUMNS: Final = (NAME, VERSION)
+_QUICK: Final = ("=", "IN", "<", "<=", ">", ">=")  # what an index over values finds
+_PATTERNS: Final = ("LIKE", "ILIKE")  # models are few enough to try each one's name
 
 
 @dataclass
@@ -67,7 +69,9 @@ class Question:
     def few(self, condition: Filter) -> str | None:
         """Return the SELECT of how many rows satisfy a condition, at most FEW; None if to count them takes long."""
         match condition:
-            case Comparison(attribute, "=" | "IN" | "<" | "<=" | ">" | ">=") if attribute != VERSION:
+            case Comparison(attribute, operator) if attribute != VERSION and (
+                operator in _QUICK or (attribute == NAME and operator in _PATTERNS)
+            ):
                 found = f"SELECT 1 {self._among(attribute, self._test(condition))} LIMIT {FEW}"
                 return f"SELECT count(*) FROM ({found})"  # noqa: S608
         return None
@@ -95,12 +99,11 @@ class Question:
         keys = [self._sort_key(key.attribute) for key in search.order]
         rows, where = f"{self._table}s AS r", self._parts(search.condition, first)
         if self.walked is not None:
-            keys[0] = "o.value"
-            rows = f"{self._table}_facts AS o CROSS JOIN {rows} ON r.id = o.row"
-            where = f"o.attribute = {self._number(self.walked)} AND {where}"
+            keys[0] = self._walked_value
+            rows, where = self._walk_of(rows, where, search.order[0].descending)
             if after is not None:
                 later = "<=" if search.order[0].descending else ">="
-                where = f"o.value {later} {self._bound_or_null(after[0])} AND {where}"
+                where = f"{keys[0]} {later} {self._bound_or_null(after[0])} AND {where}"
         columns = ", ".join(("id", "name", "version", *(f"{key} AS k{n}" for n, key in enumerate(keys))))
         sql = f"SELECT {columns} FROM {rows} WHERE {where}"  # noqa: S608
         if after is not None:
@@ -117,6 +120,24 @@ class Question:
     @property
     def _table(self) -> str:
         return SINGULAR[self.subject]
+
+    @property
+    def _walked_value(self) -> str:
+        """The value by which the rows are found that are walked through."""
+        return "r.created" if self._is_by_date else "o.value"
+
+    @property
+    def _is_by_date(self) -> bool:
+        return self.walked is not None and kept_as(self.walked, self.subject) == CREATED
+
+    def _walk_of(self, rows: str, where: str, descending: bool) -> tuple[str, str]:
+        """The rows that have what is walked through, in its order: dates are in the order of ties as well."""
+        assert self.walked is not None  # noqa: S101
+        if self._is_by_date:
+            end = "newest" if descending else "oldest"
+            return f"{rows} INDEXED BY {self._table}s_from_{end}", f"r.created IS NOT NULL AND {where}"
+        rows = f"{self._table}_facts AS o CROSS JOIN {rows} ON r.id = o.row"
+        return rows, f"o.attribute = {self._number(self.walked)} AND {where}"
 
     def _bound(self, value: Value) -> str:
         self.parameters.append(form_of(value))
@@ -191,7 +212,7 @@ class Question:
             own = "+name" if self.one_by_one else "name"  # with the +, no index is used to find rows by it
             return f"{own} IN (SELECT name FROM models AS m WHERE {test.format('m.name')})"  # noqa: S608
         if attribute == self.walked:
-            return test.format("o.value")
+            return test.format(self._walked_value)
         if self.one_by_one:
             of = f"row = r.id AND attribute = {self._number(attribute)} AND {test.format('value')}"
             return f"EXISTS (SELECT 1 FROM {self._table}_facts WHERE {of})"  # noqa: S608
@@ -199,7 +220,7 @@ class Question:
 
     def _among(self, attribute: Attribute, test: str) -> str:
         if attribute == NAME:
-            return f"FROM {self._table}s WHERE {test.format('name')}"
+            return f"FROM {self._table}s AS r WHERE {self._rows(NAME, test)}"
         return (
             f"FROM {self._table}_facts WHERE attribute = {self._number(attribute)} AND {test.format('value')}"
         )

@@ -1,72 +1,36 @@
-"""`Index`: one registry's index, open. Whoever writes holds SQLite's one write lock; readers see whole commits."""
+"""`Index`: the rows of one registry, to change and to search."""
 
 from __future__ import annotations
 
 import json
-import os
-import sqlite3
-import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ...core.errors import Unavailable
-from ...core.facts import NAME, VERSION, asked, facts_of, kept_as
+from ...core.facts import CREATED, NAME, VERSION, asked, facts_of, kept_as
 from ...core.filters import And, Attribute, Filter, Subject
 from ...core.models import ModelVersion, RegisteredModel
 from ...core.paging import Place, Search
 from . import schema
 from .asking import FEW, FUNCTIONS, Question
-from .files import in_use, remove
+from .connection import Database
 
-_BUSY_SECONDS = 5.0
 _COLUMNS = (NAME, VERSION)  # what rows have as columns is no fact
-_CACHE_KIB = 64 << 10  # of pages while it is filled
-_SETTINGS = (
-    "journal_size_limit = 16777216",
-    "journal_mode = WAL",
-    "synchronous = NORMAL",
-    "trusted_schema = OFF",
-    "temp_store = MEMORY",
-)
 
 
-class Index:
-    """The rows of one commit, in the file at path; opened when first used, and safe to share between threads.
+class Index(Database):
+    """The rows of one commit, in the file at path."""
 
-    Everything raises Unavailable where the file cannot be used. One that is damaged is removed, so that the next use
-    makes another.
-    """
+    statements = (*schema.CREATE_TABLES, *schema.CREATE_INDEXES)
+    functions = FUNCTIONS
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._lock, self._owner = threading.RLock(), os.getpid()
-        self._connection: sqlite3.Connection | None = None
-        self._open = ExitStack()
-        self._inherited: object = None  # from the process that this one was forked from
+        super().__init__(path)
         self._numbers: dict[tuple[Subject, Attribute], int] = {}
 
-    def close(self) -> None:
-        """Let go of the file. The next use opens it again."""
-        with self._lock:
-            if self._owner == os.getpid():
-                self._connection = None
-                self._open.close()
-
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        """See one state of the index, whoever writes meanwhile."""
-        with self._transaction("BEGIN"):
-            yield
-            self._run("ROLLBACK")
-
-    @contextmanager
-    def writing(self, keep: bool = True) -> Iterator[None]:
-        """Change the index, alone; what was changed is forgotten unless keep, or if something goes wrong."""
-        with self._transaction("BEGIN IMMEDIATE"):
-            yield
-            self._run("COMMIT" if keep else "ROLLBACK")
+    def _begun(self) -> None:
+        self._numbers.clear()  # another process may have made the index anew
 
     def commit(self) -> str | None:
         """Return the commit that the rows are of; None if there are none yet."""
@@ -82,7 +46,7 @@ class Index:
 
     def clear(self) -> None:
         """Take everything away, to be filled again; `filled` ends that."""
-        self._run(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        self._use_memory()
         for statement in (*schema.DROP_INDEXES, *(f"DELETE FROM {table}" for table in schema.TABLES)):  # noqa: S608
             self._run(statement)
         self._numbers.clear()
@@ -103,10 +67,12 @@ class Index:
         subject: Subject = "versions" if isinstance(row, ModelVersion) else "models"
         name = row.model if isinstance(row, ModelVersion) else row.name
         table = schema.SINGULAR[subject]
-        values = (name, number, json.dumps(pointed) if pointed else None, json.dumps(record))
-        insert = f"INSERT INTO {table}s (name, version, pointed, record) VALUES (?, ?, ?, ?)"  # noqa: S608
-        id = self._run(insert, values).lastrowid
         found = facts_of(row)
+        (created,) = found.forms.get(CREATED, (None,))
+        values = (name, number, created, json.dumps(pointed) if pointed else None)
+        insert = f"INSERT INTO {table}s (name, version, created, pointed) VALUES (?, ?, ?, ?)"  # noqa: S608
+        id = self._run(insert, values).lastrowid
+        self._run(f"INSERT INTO {table}_records VALUES (?, ?)", (id, json.dumps(record)))  # noqa: S608
         facts = [
             (id, self._number(subject, attribute), form)
             for attribute, forms in found.forms.items()
@@ -127,6 +93,7 @@ class Index:
         ids = self._run(f"SELECT id FROM {table}s WHERE {which}", values).fetchall()  # noqa: S608
         self._run_many(f"DELETE FROM {table}_facts WHERE row = ?", ids)  # noqa: S608
         self._run_many(f"DELETE FROM {table}_unfit WHERE row = ?", ids)  # noqa: S608
+        self._run_many(f"DELETE FROM {table}_records WHERE id = ?", ids)  # noqa: S608
         self._run_many(f"DELETE FROM {table}s WHERE id = ?", ids)  # noqa: S608
 
     def pointers(self, name: str) -> dict[int, Any]:
@@ -156,7 +123,7 @@ class Index:
                 found = self._found(search, after, most)
             except ValueError as error:
                 raise Unavailable(f"the index has no answer to this: {error}") from error
-            table = f"{schema.SINGULAR[search.subject]}s"
+            table = f"{schema.SINGULAR[search.subject]}_records"
             get = f"SELECT record FROM {table} WHERE id = ?"  # noqa: S608
             return [
                 (name, version, json.loads(self._run(get, (id,)).fetchone()[0]))
@@ -217,74 +184,3 @@ class Index:
             ).fetchone()
             self._numbers[subject, attribute] = found[0]
         return self._numbers[subject, attribute]
-
-    # The connection
-
-    @contextmanager
-    def _transaction(self, begin: str) -> Iterator[None]:
-        if self._owner != os.getpid():  # a connection must not be used by two processes, not even to close it
-            self._inherited = self._connection, self._open
-            self._lock, self._owner, self._open = threading.RLock(), os.getpid(), ExitStack()
-            self._connection = None
-        with self._lock, self._failures():
-            if self._connection is None:
-                self._connection = self._opened()
-            self._numbers.clear()  # another process may have made the index anew
-            self._run(begin)
-            try:
-                yield
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    self._run("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _failures(self) -> Iterator[None]:
-        """Turn SQLite's errors into Unavailable; a damaged file is removed."""
-        try:
-            yield
-        except (sqlite3.Error, UnicodeEncodeError) as error:
-            if (
-                type(error) is sqlite3.DatabaseError
-            ):  # not one of its kinds: the file is malformed, or no database
-                self.close()
-                remove(self.path)
-            raise Unavailable(f"{self.path} cannot be used: {error}") from error
-
-    def _opened(self) -> sqlite3.Connection:
-        """Open the file, made with its tables if it is new."""
-        with ExitStack() as opened:
-            opened.enter_context(in_use(self.path))
-            connection = self._connected(opened)
-            self._open = opened.pop_all()
-        return connection
-
-    def _connected(self, opened: ExitStack) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        opened.callback(connection.close)
-        for setting in _SETTINGS:
-            connection.execute(f"PRAGMA {setting}")
-        for name, function in FUNCTIONS.items():
-            connection.create_function(name, 2, function, deterministic=True)
-        if _is_new(connection):
-            connection.execute("BEGIN IMMEDIATE")
-            if _is_new(connection):  # nobody else was quicker
-                for statement in (*schema.CREATE_TABLES, *schema.CREATE_INDEXES):
-                    connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {schema.FORMAT}")
-            connection.execute("COMMIT")
-        return connection
-
-    def _run(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
-        assert self._connection is not None  # noqa: S101  (every caller is inside a transaction)
-        return self._connection.execute(sql, values)
-
-    def _run_many(self, sql: str, values: Iterable[Sequence[Any]]) -> None:
-        assert self._connection is not None  # noqa: S101
-        self._connection.executemany(sql, values)
-
-
-def _is_new(connection: sqlite3.Connection) -> bool:
-    return bool(connection.execute("PRAGMA user_version").fetchone()[0] == 0)
