@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from .models import (
@@ -15,6 +16,7 @@ from .models import (
     Evaluation,
     Lineage,
     Manifest,
+    ModelVersion,
     Parent,
     Pipeline,
     Run,
@@ -113,6 +115,25 @@ def _list(document: Mapping[str, Any], key: str) -> list[Any]:
     if not isinstance(value, list):
         raise TypeError(f"{key} is no list")
     return value
+
+
+def version_of(
+    recorded: Manifest,
+    annotations: Annotations,
+    model: str,
+    stage: str | None,
+    aliases: tuple[str, ...],
+    commit: str | None,
+) -> ModelVersion:
+    """Return a version of the model that is called so now, whatever its manifest says it was registered under."""
+    manifest = recorded if recorded.model == model else replace(recorded, model=model)
+    return ModelVersion(manifest, annotations, stage, aliases, commit)
+
+
+def unreadable_version(model: str, version: int, commit: str | None, problem: str) -> ModelVersion:
+    """Return what a list shows for a version that cannot be read."""
+    nothing = Manifest(model, version, created_at="", created_by="", artifacts=())
+    return ModelVersion(nothing, Annotations(), None, (), commit, problem)
 
 
 def _artifact_from(document: Mapping[str, Any]) -> Artifact:

@@ -11,7 +11,7 @@ from typing import Any
 
 from . import documents, names, published
 from .models import ModelVersion, RegisteredModel
-from .snapshot import Snapshot, unreadable_version, version_of
+from .snapshot import Snapshot
 
 Record = Mapping[str, Any]
 
@@ -30,11 +30,11 @@ def version_record(snapshot: Snapshot, model: str, number: int) -> tuple[ModelVe
 def version_from(record: Record, model: str, number: int, commit: str | None) -> ModelVersion:
     """Return the version that was recorded, as it is at a commit."""
     if "problem" in record:
-        return unreadable_version(model, number, commit, record["problem"])
+        return documents.unreadable_version(model, number, commit, record["problem"])
     annotations = documents.annotations_from(record.get("annotations", {}))
     manifest = documents.manifest_from(record["manifest"])
     pointers = record.get("stage"), tuple(record.get("aliases", ()))
-    return version_of(manifest, annotations, model, *pointers, commit)
+    return documents.version_of(manifest, annotations, model, *pointers, commit)
 
 
 def pointers_of(snapshot: Snapshot, model: str, number: int) -> dict[str, Any]:

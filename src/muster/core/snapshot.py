@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from . import documents, dvcfile, names
+from . import dvcfile, names
 from .errors import Integrity, Invalid, MusterError, NotFound
-from .models import Annotations, Manifest, ModelVersion, RegisteredModel
 from .readable import not_readable, supported
 from .tree import Overlay, Tree
+
+# Models and what reads them are many dataclasses: imported by the methods that return one, not by who asks for a head.
+if TYPE_CHECKING:
+    from .models import Annotations, Manifest, ModelVersion, RegisteredModel
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,8 @@ class Snapshot:
 
     def model(self, name: str) -> RegisteredModel:
         """Return one registered model; NotFound with the nearest names if there is none."""
+        from .models import RegisteredModel
+
         card = self.model_document(name)
         return RegisteredModel(
             name,
@@ -137,6 +142,8 @@ class Snapshot:
         try:
             return self.model(name)
         except (Invalid, NotFound) as error:
+            from .models import RegisteredModel
+
             return RegisteredModel(name, problem=_reason(error))
 
     def model_document(self, name: str) -> dict[str, Any]:
@@ -213,6 +220,8 @@ class Snapshot:
 
     def manifest(self, model: str, version: int) -> Manifest:
         """Return what was registered as version; NotFound says whether it was deleted, and why."""
+        from . import documents
+
         path = names.path("version", model, version)
         if path not in self.files:
             raise self._no_version(model, version)
@@ -230,15 +239,19 @@ class Snapshot:
 
     def annotations(self, model: str, version: int) -> Annotations:
         """Return what is said about version now."""
+        from . import documents
+
         path = names.path("annotations", model, version)
-        return documents.annotations_from(self.document(path), path) if path in self.files else Annotations()
+        return documents.annotations_from(self.document(path) if path in self.files else {}, path)
 
     def version(self, model: str, version: int) -> ModelVersion:
         """Return one version with what is said about it and what points at it.
 
         Its manifest says the name that the model has at this commit, whatever it was registered under.
         """
-        return version_of(
+        from . import documents
+
+        return documents.version_of(
             self.manifest(model, version),
             self.annotations(model, version),
             model,
@@ -252,7 +265,9 @@ class Snapshot:
         try:
             return self.version(model, version)
         except (Invalid, NotFound) as error:
-            return unreadable_version(model, version, self.commit, _reason(error))
+            from . import documents
+
+            return documents.unreadable_version(model, version, self.commit, _reason(error))
 
     def resolve(self, reference: str | names.Reference) -> tuple[str, int]:
         """Return the model and version number that reference names.
@@ -356,25 +371,6 @@ class Snapshot:
         there = self.versions(model)
         hint = f"its versions: {_some(there)}" if there else "it has no version yet"
         return NotFound(f"model {model!r} has no version {version}", hint)
-
-
-def version_of(
-    recorded: Manifest,
-    annotations: Annotations,
-    model: str,
-    stage: str | None,
-    aliases: tuple[str, ...],
-    commit: str | None,
-) -> ModelVersion:
-    """Return a version of the model that is called so now, whatever its manifest says it was registered under."""
-    manifest = recorded if recorded.model == model else replace(recorded, model=model)
-    return ModelVersion(manifest, annotations, stage, aliases, commit)
-
-
-def unreadable_version(model: str, version: int, commit: str | None, problem: str) -> ModelVersion:
-    """Return what a list shows for a version that cannot be read."""
-    nothing = Manifest(model, version, created_at="", created_by="", artifacts=())
-    return ModelVersion(nothing, Annotations(), None, (), commit, problem)
 
 
 def _reason(error: MusterError) -> str:

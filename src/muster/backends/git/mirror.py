@@ -95,7 +95,7 @@ def _size(path: Path) -> int:
 
 def _import_readers() -> None:
     """Import what will read the answer, most of all PyYAML: as long as a server that is near needs to give it."""
-    from ...core import dvcconfig, manifest  # noqa: F401  (for whoever needs them next)
+    from ...core import documents, dvcconfig, manifest  # noqa: F401  (for whoever needs them next)
 
 
 class Mirror:
