@@ -85,7 +85,8 @@ class Tracing:
     def _path(self) -> Path:
         from .backends.index.commits import FORMAT
 
-        return path_of(self._cache, "commits", str(FORMAT), str(self._repository.root()), self._branch or "")
+        where = str(self._repository.root() or self._repository.location)
+        return path_of(self._cache, "commits", str(FORMAT), where, self._branch or "")
 
     def _opened(self) -> Commits:
         from .backends.index.commits import Commits
