@@ -345,3 +345,11 @@ def test_the_index_of_a_url_is_made_and_moved_without_its_history(registry: Path
         assert [found.version for found in direct.search(*QUESTION)] == first[1:]
     (mirror,) = (sealed / ".cache" / "muster" / "git").iterdir()
     assert not (mirror / "complete.git").exists()
+
+
+def test_how_far_a_first_index_has_come_is_told_in_models(registry: Path, tmp_path: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    with muster.Registry(registry, cache=tmp_path / "cache") as opened:
+        for _ in range(2):
+            opened.search_page(*QUESTION, progress=lambda *said: told.append(said))
+    assert told == [("index", 0, 2), ("index", 1, 2), ("index", 2, 2)]

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .backends.artifacts.progress import Progress, silent
 from .backends.git import GitRepository
 from .backends.index import path_of, prune
 from .backends.index.schema import FORMAT
@@ -40,11 +41,17 @@ class Indexing:
         self._index: Index | None = None
 
     def answer(
-        self, commit: str, question: Callable[[Index], T], keep: bool = True, make: bool = True
+        self,
+        commit: str,
+        question: Callable[[Index], T],
+        keep: bool = True,
+        make: bool = True,
+        progress: Progress = silent,
     ) -> T | None:
         """Return what the index at a commit answers; None if there is none, so that the registry must be read.
 
-        `keep`: the commit is the registry's head, and the index stays there. `make`: one is made where there is none.
+        `keep`: the commit is the registry's head, and the index stays there. `make`: one is made where there is none;
+        `progress` is told of "index", in models.
         """
         try:
             if not self._path.exists() and not (make and keep and self._is_worthwhile(commit)):
@@ -54,7 +61,7 @@ class Indexing:
                 if index.commit() == commit:
                     return _asked(index, question)
             with index.writing(keep):
-                self._move(index, commit, keep, make and keep)
+                self._move(index, commit, keep, make and keep, progress)
                 return _asked(index, question)
         except Unavailable:
             return None
@@ -92,7 +99,7 @@ class Indexing:
                 return True
         return False
 
-    def _move(self, index: Index, commit: str, keep: bool, make: bool) -> None:
+    def _move(self, index: Index, commit: str, keep: bool, make: bool, progress: Progress) -> None:
         at = index.commit()
         paths = None if at is None else self._between(at, commit, MAX_PATHS if keep else MAX_PATHS_BACK)
         if paths is not None:
@@ -100,7 +107,7 @@ class Indexing:
             for model, changed in by_model(paths).items():
                 update(index, snapshot, model, changed)
         elif make:
-            self._make(index, commit)
+            self._make(index, commit, progress)
         else:
             raise Unavailable(f"{commit} is too far from where the index is")
         index.set_commit(commit)
@@ -117,16 +124,19 @@ class Indexing:
             return None
         return found
 
-    def _make(self, index: Index, commit: str) -> None:
+    def _make(self, index: Index, commit: str, progress: Progress) -> None:
         prune(self._cache, index.path)
         index.clear()
         snapshot, count = self._read(commit), 0
         snapshot.expect(names.MODELS)
-        for model in snapshot.models():
+        models = snapshot.models()
+        for done, model in enumerate(models):
+            progress("index", done, len(models))
             if count > _VERSIONS_AT_ONCE:
                 snapshot, count = self._read(commit), 0
             count += add(index, snapshot, model)
         index.filled()
+        progress("index", len(models), len(models))
 
     def _read(self, commit: str) -> Snapshot:
         return Snapshot(commit, _Parsed(self._repository.snapshot(commit).tree))

@@ -126,7 +126,7 @@ class Reader:
         """Return every version of a model, the newest first. One that cannot be read has its `problem`."""
         snapshot = self.snapshot()
         snapshot.model_document(model)
-        return self._searching.versions_of(snapshot, model)
+        return self._searching().versions_of(snapshot, model)
 
     def search(
         self, filter: str = "", order_by: Sequence[str] | str = (), max_results: int | None = None
@@ -147,13 +147,14 @@ class Reader:
         order_by: Sequence[str] | str = (),
         max_results: int | None = None,
         page_token: str = "",
+        progress: Progress | None = None,
     ) -> Page[ModelVersion]:
         """Return the first versions that `search` finds, or with a page's `next_page_token` those that follow it.
 
         What is written between two pages moves nothing: a version that stays as it is comes once. Invalid for a token
         that was given for another filter or order.
         """
-        return self._searching.versions(filter, order_by, max_results, page_token)
+        return self._searching(progress).versions(filter, order_by, max_results, page_token)
 
     @of_one_state
     def search_models_page(
@@ -162,19 +163,20 @@ class Reader:
         order_by: Sequence[str] | str = (),
         max_results: int | None = None,
         page_token: str = "",
+        progress: Progress | None = None,
     ) -> Page[RegisteredModel]:
         """Return the first models that `search_models` finds, or those that follow: see `search_page`."""
-        return self._searching.models(filter, order_by, max_results, page_token)
+        return self._searching(progress).models(filter, order_by, max_results, page_token)
 
-    @property
-    def _searching(self) -> Searching:
+    def _searching(self, progress: Progress | None = None) -> Searching:
         from .backends.git import GitRepository
         from .indexing import Indexing
         from .searching import Searching
 
         if not self._indexes and isinstance(self._source, GitRepository):
             self._indexes.append(Indexing(self._source, self._branch, self._cache))
-        return Searching(self._source, self._commit, *self._indexes)
+        index = self._indexes[0] if self._indexes else None
+        return Searching(self._source, self._commit, index, progress or silent)
 
     def history(self, subject: str = "", limit: int | None = None) -> Iterator[Entry]:
         """Yield what happened, newest first: to the registry, or to a model, version, alias or stage named by subject."""

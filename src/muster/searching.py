@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .backends.artifacts.progress import Progress, silent
 from .core import names, records
 from .core.filters import Attribute, Comparison, Row, matches, sorted_rows
 from .core.models import ModelVersion, RegisteredModel
@@ -20,10 +21,12 @@ FEW = 200  # versions of one model: reading so many takes no longer than asking 
 
 
 class Searching:
-    """What a registry finds at a commit, or at its head where that is ""."""
+    """What a registry finds at a commit, or at its head where that is "". `progress` is told of an index being made."""
 
-    def __init__(self, source: Source, commit: str, index: Indexing | None = None) -> None:
-        self._source, self._commit, self._index = source, commit, index
+    def __init__(
+        self, source: Source, commit: str, index: Indexing | None = None, progress: Progress = silent
+    ) -> None:
+        self._source, self._commit, self._index, self._progress = source, commit, index, progress
 
     def versions(
         self, filter: str, order_by: Sequence[str] | str, most: int | None, token: str
@@ -103,7 +106,7 @@ class Searching:
 
         if self._index is None:
             return None
-        return self._index.answer(commit, question, keep=not self._commit, make=make)
+        return self._index.answer(commit, question, keep=not self._commit, make=make, progress=self._progress)
 
 
 def _directly(search: Search, every: Iterator[Row], after: Place | None, most: int | None) -> list[Row]:

@@ -10,11 +10,18 @@ import click
 
 from ..report import size
 
-_WORDS = {"hash": "reading", "push": "storing", "pull": "fetching", "verify": "verifying"}
+_WORDS = {
+    "hash": "reading",
+    "push": "storing",
+    "pull": "fetching",
+    "verify": "verifying",
+    "index": "indexing",
+}
+_NOT_BYTES = ("index",)
 
 
 class Bar:
-    """Shows what an artifact store reports. Silent where stderr is no terminal, and in the first second."""
+    """Shows what an artifact store or an index reports. Silent where stderr is no terminal, and in the first second."""
 
     def __init__(self) -> None:
         self._begun = self._stage = time.time()  # the clock that click's bar goes by
@@ -31,7 +38,7 @@ class Bar:
         if self._bar is None:
             self._bar = _bar(_WORDS.get(what, what), total, self._stage)
         rate = done / (now - self._stage) if now > self._stage else 0
-        self._bar.update(done - self._shown, f"{size(round(rate))}/s")
+        self._bar.update(done - self._shown, "" if what in _NOT_BYTES else f"{size(round(rate))}/s")
         self._shown = done
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -64,8 +65,11 @@ def search_command(
     With --max-results or --page-token, --json prints a page: rows, next_page_token, commit.
     """
     registry = open_registry(ctx, at)
-    asked = (filter, order_by, max_results, page_token)
-    page: Page[Any] = registry.search_models_page(*asked) if models else registry.search_page(*asked)
+    from .progress import Bar
+
+    find: Callable[..., Page[Any]] = registry.search_models_page if models else registry.search_page
+    with Bar() as bar:
+        page = find(filter, order_by, max_results, page_token, bar)
     if as_json:
         say(page if max_results or page_token else page.rows, lambda _: (), as_json)
         return
