@@ -254,9 +254,10 @@ class Reader:
     @of_one_state
     def resolve_all(self, references: Iterable[str]) -> list[Resolved]:
         """Return what each reference names, all read at one commit."""
-        from .backends.artifacts.config import stamp_of
+        commit = self._commit or self._source.head()
+        from .backends.artifacts.config import stamp_of  # only now: a source elsewhere imports while it waits
 
-        commit, stamp = self._commit or self._source.head(), stamp_of(self._source.root())
+        stamp = stamp_of(self._source.root())
         return [self._resolved(commit, reference, stamp) for reference in references]
 
     def watch(
