@@ -111,7 +111,9 @@ class _Contents:
     def newest(self, state: Snapshot, model: str, stored: Stored) -> int | None:
         if self._versions is None:
             self._versions = {}
-            for number in state.versions(model):
+            numbers = state.versions(model)
+            state.tree.prefetch(names.paths("dvc", model, numbers))
+            for number in numbers:
                 self.add(state.files.get(names.path("dvc", model, number), b""), number)
         return self._versions.get(_without_number(_dvc_data(stored, 0), 0))
 

@@ -101,6 +101,11 @@ class Overlay(Tree):
             yield path
         yield from own
 
+    def prefetch(self, paths: Iterable[str]) -> None:
+        """Read the files together that are below, and that nothing hides."""
+        if self._lower is not None:
+            self._lower.prefetch(path for path in paths if path not in self._above)
+
     def document(self, path: str) -> Any:
         """Return the parsed file at path, as the tree below has it where nothing is over it.
 
