@@ -133,7 +133,6 @@ def group(ctx: click.Context, /, **options: Any) -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit."""
-    gc.set_threshold(10_000)  # reading modules in makes no garbage: look for it less often
     code = run(sys.argv[1:] if args is None else args)
     gc.freeze()  # the process ends here: to look through all of it for garbage once more takes as long as a read
     sys.exit(code)
