@@ -67,6 +67,16 @@ def read(path: str | os.PathLike[str]) -> Lock:
         raise NotFound(f"there is no {os.fspath(path)}", "write it with `muster lock REF...`") from error
 
 
+def write(path: Path, lock: Lock) -> None:
+    """Write a lock file, so that nobody sees half of it."""
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        new.write_bytes(lockfile.dump(lock))
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
 class LockedRegistry:
     """A registry as a lock file has it. Integrity where it is another registry than the one that was locked."""
 

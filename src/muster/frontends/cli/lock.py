@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,7 +64,7 @@ def lock_command(
     else:
         there = open_locked(ctx, file)
         lock = there.with_added(add).but(without=remove)
-    write(file, lock)
+    locking.write(file, lock)
     say(lock, _lock_table, as_json)
 
 
@@ -103,6 +102,8 @@ def update_command(
 
     With no reference, all of them.
     """
+    from ...locking import write
+
     lock, moved = open_locked(ctx, file).updated(references)
     if moved and not dry_run:
         write(file, lock)
@@ -144,18 +145,6 @@ def open_locked(ctx: click.Context, file: Path) -> LockedRegistry:
     options = ctx.find_root().obj
     options["registry"] = options["registry"] or lock.url
     return LockedRegistry(open_registry(ctx), lock)
-
-
-def write(file: Path, lock: Lock) -> None:
-    """Write a lock file, at once."""
-    from ...core import lockfile
-
-    new = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        new.write_bytes(lockfile.dump(lock))
-        new.replace(file)
-    finally:
-        new.unlink(missing_ok=True)
 
 
 def _lock_table(lock: Lock) -> Iterator[str]:

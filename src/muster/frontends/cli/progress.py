@@ -16,8 +16,9 @@ _WORDS = {
     "pull": "fetching",
     "verify": "verifying",
     "index": "indexing",
+    "store": "storing",
 }
-_NOT_BYTES = ("index",)
+_NOT_BYTES = ("index", "store")  # models, and entries of an import
 
 
 class Bar:
